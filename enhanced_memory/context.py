@@ -1,0 +1,58 @@
+"""What a handler is given besides its arguments: the store's transaction, the time, and who is asking.
+
+Above it lie the operations and the wings; below it only the store's protocol, for types.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeVar
+
+if TYPE_CHECKING:
+    from enhanced_memory.settings import Settings
+    from enhanced_memory.store.base import Transaction
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Caller:
+    """Who asks: the namespace the request works in, and the name the client gave itself, if it gave one."""
+
+    namespace: str = "default"
+    client: str | None = None
+
+
+@dataclass(frozen=True)
+class Service:
+    """What the service tells operations about itself.
+
+    `write` and `read` run a function of their own Context in a transaction of its own, for operations that work in
+    slices; `facts` gives the figures only the running service knows (uptime, connections, queue).
+    """
+
+    settings: Settings
+    write: Callable[[Caller, Callable[[Context], Any]], Any]
+    read: Callable[[Caller, Callable[[Context], Any]], Any]
+    facts: Callable[[], Mapping[str, Any]]
+
+
+@dataclass(frozen=True)
+class Context:
+    """One request's surroundings. `now` is UTC, ISO 8601 with microseconds and Z; no two writes share one."""
+
+    store: Transaction
+    now: str
+    caller: Caller
+    service: Service
+
+    def write(self, work: Callable[[Context], T]) -> T:
+        """Run `work` in a write transaction of its own (for operations declared with `transaction=False`)."""
+        done: T = self.service.write(self.caller, work)
+        return done
+
+    def read(self, work: Callable[[Context], T]) -> T:
+        """Run `work` in a read transaction of its own (for operations declared with `transaction=False`)."""
+        done: T = self.service.read(self.caller, work)
+        return done

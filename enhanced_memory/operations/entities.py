@@ -1,0 +1,283 @@
+"""Entities: remembering, adding, changing, confirming and forgetting."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+from pydantic import Field
+
+from enhanced_memory.errors import AlreadyExists, InvalidParams, NotFound, TooLarge, VersionConflict
+from enhanced_memory.operations.words import damaged, entity_details
+from enhanced_memory.registry import operation
+from enhanced_memory.shapes import (
+    MAX_BATCH,
+    MAX_OBSERVATIONS,
+    AddedObservations,
+    AdditionInput,
+    Additions,
+    Confirmed,
+    CreatedEntities,
+    DeletedEntities,
+    DeletionInput,
+    Deletions,
+    EntityDetails,
+    EntityFields,
+    EntityInput,
+    EntityType,
+    Fraction,
+    Message,
+    Name,
+    Names,
+    OnExisting,
+    RemovedObservations,
+    Version,
+    WrittenEntity,
+)
+from enhanced_memory.store.base import Change, Draft, Entity
+
+if TYPE_CHECKING:
+    from enhanced_memory.context import Context
+
+_ATTRIBUTES = (
+    "tier",
+    "always_include",
+    "relevance_score",
+    "source_session",
+    "source_timestamp",
+    "extraction_method",
+)
+
+
+@operation(writes=True, core=True)
+def create_entities(
+    ctx: Context,
+    entities: Annotated[
+        list[EntityInput],
+        Field(
+            min_length=1,
+            max_length=MAX_BATCH,
+            description="What to remember: name, entityType and observations (short facts, one sentence each).",
+        ),
+    ],
+    on_existing: Annotated[
+        OnExisting,
+        Field(
+            description="For a name that is there already: merge adds what is new, replace makes this the content,"
+            " skip leaves it, error refuses the batch."
+        ),
+    ] = "merge",
+    commit_message: Annotated[Message | None, Field(description="Why; kept in the history.")] = None,
+) -> CreatedEntities:
+    """Remember people, projects, preferences, decisions: one entity per thing, with short facts as observations.
+
+    Use when something lasting is learnt. A name that exists is updated, not doubled; repeating a call changes
+    nothing. Tells per entity whether it was created, updated or unchanged, its version, and the share of space saved.
+    The whole batch happens or nothing of it.
+
+    Raises: AlreadyExists: on_existing is error and a name is taken. VersionConflict: expected_version is not the
+    current version. TooLarge: an entity would hold more than 10,000 observations.
+    """
+    return {"results": [store_entity(ctx, given, on_existing, commit_message) for given in entities]}
+
+
+def store_entity(ctx: Context, given: EntityFields, on_existing: OnExisting, message: str | None) -> WrittenEntity:
+    """Create or update one entity as `create_entities` says."""
+    observations = list(dict.fromkeys(given["observations"]))
+    existing = ctx.store.entities.find(given["name"])
+    _check_expected(given["name"], existing, given.get("expected_version"))
+    attributes: dict[str, Any] = {key: given[key] for key in _ATTRIBUTES if key in given}  # type: ignore[literal-required]
+    change = Change(
+        action="created" if existing is None else "updated",
+        message=message,
+        author=ctx.caller.client,
+        session=given.get("source_session"),
+        method=given.get("extraction_method", "manual"),
+    )
+    if existing is None:
+        draft = Draft(given["name"], given["entityType"], observations, **attributes)
+        return _written(ctx.store.entities.create(draft, change), "created")
+    if on_existing == "error":
+        raise AlreadyExists(
+            f"there is an entity {existing.name!r} already",
+            hint="leave on_existing at merge to add to it",
+            details={"entity": existing.name},
+        )
+    if on_existing == "skip":
+        return _written(existing, "unchanged")
+    if existing.damage is not None:
+        raise damaged(existing)
+    if on_existing == "merge":
+        observations = _merged(existing, observations)
+    changed = ctx.store.entities.update(
+        existing, change, entity_type=given["entityType"], observations=observations, attributes=attributes
+    )
+    return _written(changed, "unchanged" if changed is existing else "updated")
+
+
+@operation(writes=True, core=True, idempotent=True)
+def add_observations(
+    ctx: Context,
+    observations: Annotated[
+        list[AdditionInput],
+        Field(min_length=1, max_length=MAX_BATCH, description="Per entity: entityName, and contents to add."),
+    ],
+) -> Additions:
+    """Add facts to entities that exist.
+
+    Use when more is learnt about something known. Tells what was new; what was there already is not doubled.
+
+    Raises: NotFound: an entity is not there; nothing of the batch happens.
+    """
+    results: list[AddedObservations] = []
+    for addition in observations:
+        entity = existing_entity(ctx, addition["entityName"])
+        contents = _merged(entity, addition["contents"])
+        added = contents[len(entity.observations) :]
+        change = Change("updated", author=ctx.caller.client, method="manual")
+        entity = ctx.store.entities.update(entity, change, observations=contents)
+        results.append({"entityName": entity.name, "addedObservations": added, "version": entity.version})
+    return {"results": results}
+
+
+@operation(writes=True, idempotent=True)
+def update_entity(
+    ctx: Context,
+    entityName: Annotated[Name, Field(description="Entity to change.")],  # noqa: N803 - the wire's spelling
+    name: Annotated[Name | None, Field(description="Its new name; history and relations stay.")] = None,
+    entityType: Annotated[EntityType | None, Field(description="Its new type.")] = None,  # noqa: N803
+    always_include: Annotated[bool | None, Field(description="Pin it: it is part of every context.")] = None,
+    relevance_score: Annotated[Fraction | None, Field(description="How much it matters, 0 to 1.")] = None,
+    expected_version: Annotated[Version | None, Field(description="Change it only if this is its version.")] = None,
+) -> EntityDetails:
+    """Rename an entity, or change its type, pin or relevance.
+
+    Use to correct what something is called or is; for facts use add_observations and delete_observations. Returns
+    the entity as it is then.
+
+    Raises: NotFound; AlreadyExists: the new name is taken; VersionConflict; InvalidParams: nothing to change.
+    """
+    entity = existing_entity(ctx, entityName)
+    _check_expected(entity.name, entity, expected_version)
+    attributes = {
+        key: value
+        for key, value in (("always_include", always_include), ("relevance_score", relevance_score))
+        if value is not None
+    }
+    if name is None and entityType is None and not attributes:
+        raise InvalidParams(
+            "update_entity needs something to change", hint="give name, entityType, always_include or relevance_score"
+        )
+    if name is not None and name != entity.name and ctx.store.entities.find(name) is not None:
+        raise AlreadyExists(f"there is an entity {name!r} already", details={"entity": name})
+    action = "renamed" if name is not None and name != entity.name else "updated"
+    change = Change(action, author=ctx.caller.client, method="manual")
+    return entity_details(
+        ctx.store.entities.update(entity, change, name=name, entity_type=entityType, attributes=attributes)
+    )
+
+
+@operation(writes=True, idempotent=True)
+def confirm_entities(
+    ctx: Context, entityNames: Annotated[Names, Field(description="Entities that are still true.")]  # noqa: N803
+) -> Confirmed:
+    """Say that memories still hold: their age counts from now, and their relevance is full again.
+
+    Use when the user confirms something remembered long ago.
+    """
+    found = ctx.store.entities.find_many(entityNames)
+    change = Change("confirmed", author=ctx.caller.client)
+    for entity in found.values():
+        attributes = {"last_confirmed": ctx.now, "relevance_score": 1.0}
+        ctx.store.entities.update(entity, change, attributes=attributes)
+    names = dict.fromkeys(entityNames)
+    return {"confirmed": [n for n in names if n in found], "missing": [n for n in names if n not in found]}
+
+
+@operation(writes=True, core=True, destructive=True, idempotent=True)
+def delete_entities(
+    ctx: Context, entityNames: Annotated[Names, Field(description="Entities to forget.")]  # noqa: N803
+) -> DeletedEntities:
+    """Take entities and their relations out of every read and search; their history stays.
+
+    Use when the user asks to forget something, or it was remembered by mistake. Tells which were deleted and which
+    were not there.
+    """
+    found = ctx.store.entities.find_many(entityNames)
+    for entity in found.values():
+        ctx.store.entities.delete(entity, Change("deleted", author=ctx.caller.client, method="manual"))
+    names = dict.fromkeys(entityNames)
+    return {"deleted": [n for n in names if n in found], "missing": [n for n in names if n not in found]}
+
+
+@operation(writes=True, core=True, destructive=True, idempotent=True)
+def delete_observations(
+    ctx: Context,
+    deletions: Annotated[
+        list[DeletionInput],
+        Field(min_length=1, max_length=MAX_BATCH, description="Per entity: entityName, and observations to remove."),
+    ],
+) -> Deletions:
+    """Remove facts from entities, each given word for word.
+
+    Use when a fact was wrong or no longer holds. Tells what was removed; an observation that is not there is passed
+    over.
+
+    Raises: NotFound: an entity is not there; nothing of the batch happens.
+    """
+    results: list[RemovedObservations] = []
+    for deletion in deletions:
+        entity = existing_entity(ctx, deletion["entityName"])
+        unwanted = set(deletion["observations"])
+        removed = [text for text in entity.observations if text in unwanted]
+        kept = [text for text in entity.observations if text not in unwanted]
+        change = Change("updated", author=ctx.caller.client, method="manual")
+        entity = ctx.store.entities.update(entity, change, observations=kept)
+        results.append({"entityName": entity.name, "removedObservations": removed, "version": entity.version})
+    return {"results": results}
+
+
+def existing_entity(ctx: Context, name: str) -> Entity:
+    """The readable entity called `name`. Raises: NotFound; Corrupt: its content cannot be read."""
+    entity = ctx.store.entities.find(name)
+    if entity is None:
+        raise NotFound(
+            f"there is no entity {name!r}",
+            hint="search_nodes finds the right name; create_entities makes a new one",
+            details={"entity": name},
+        )
+    if entity.damage is not None:
+        raise damaged(entity)
+    return entity
+
+
+def _merged(entity: Entity, additions: list[str]) -> list[str]:
+    """The entity's observations and those of `additions` that are new. Raises: TooLarge."""
+    merged = list(dict.fromkeys([*entity.observations, *additions]))
+    if len(merged) > MAX_OBSERVATIONS:
+        raise TooLarge(
+            f"{entity.name!r} would hold {len(merged):,} observations; an entity holds at most {MAX_OBSERVATIONS:,}",
+            hint="spread them over several entities and relate those",
+            details={"entity": entity.name},
+        )
+    return merged
+
+
+def _check_expected(name: str, entity: Entity | None, expected: int | None) -> None:
+    """Raises: VersionConflict: the entity is not at the version the caller has seen."""
+    current = 0 if entity is None else entity.version
+    if expected is not None and expected != current:
+        raise VersionConflict(
+            f"{name!r} is at version {current}, not {expected}",
+            hint="open it again, and repeat the change on what it says now",
+            details={"entity": name, "expected_version": expected, "current_version": current},
+        )
+
+
+def _written(entity: Entity, action: str) -> WrittenEntity:
+    return {
+        "id": entity.id,
+        "name": entity.name,
+        "action": action,  # type: ignore[typeddict-item]
+        "version": entity.version,
+        "compression": round(entity.saved, 3),
+    }

@@ -1,0 +1,244 @@
+"""The graph as a whole: opening entities by name, paging through everything, and the reference server's file."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Annotated, Any
+
+from pydantic import Field, TypeAdapter, ValidationError
+
+from enhanced_memory.errors import InvalidParams, RequestError
+from enhanced_memory.operations.entities import store_entity
+from enhanced_memory.operations.words import damaged, edge, graph_entity, relation
+from enhanced_memory.registry import operation
+from enhanced_memory.rules.budget import tokens_of
+from enhanced_memory.shapes import (
+    MAX_BATCH,
+    EntityFields,
+    EntityType,
+    Exported,
+    GraphPage,
+    Imported,
+    LineInput,
+    Names,
+    OnExisting,
+    Opened,
+    RelationFields,
+)
+from enhanced_memory.store.base import Edge, Entity
+
+if TYPE_CHECKING:
+    from enhanced_memory.context import Context
+
+_MOST_RELATIONS = 1_000
+"""Relations told with opened entities; `read_graph` gives all."""
+
+_PAGE_BYTES = 4 * 1024 * 1024
+"""A page of an export ends when its lines are this long together, so that a page of huge entities stays a page."""
+
+_ENTITY = TypeAdapter(EntityFields)
+_RELATION = TypeAdapter(RelationFields)
+_ENTITY_KEYS = frozenset(EntityFields.__annotations__) - {"expected_version"}
+_RELATION_KEYS = frozenset({"from", "to", "relationType", "strength", "metadata"})
+
+_Cursor = Annotated[
+    str | None, Field(max_length=64, description="next_cursor of the page before; leave out to begin.")
+]
+
+
+@operation(writes=False, core=True)
+def open_nodes(
+    ctx: Context, names: Annotated[Names, Field(description="Exact names of the entities to open.")]
+) -> Opened:
+    """Read entities by their exact names, with the relations that touch them.
+
+    Use when the name is known, after search_nodes or for things you named yourself. Names that do not exist come
+    back as missing.
+
+    Raises: Corrupt: none of the entities that exist can be read.
+    """
+    found = ctx.store.entities.find_many(names)
+    entities = [found[name] for name in dict.fromkeys(names) if name in found]
+    if entities and all(entity.damage is not None for entity in entities):
+        raise damaged(entities[0])
+    ids = [entity.id for entity in entities]
+    ctx.store.entities.count_accesses(ids)
+    return {
+        "entities": [graph_entity(entity) for entity in entities],
+        "relations": [relation(found_edge) for found_edge in ctx.store.relations.touching(ids, _MOST_RELATIONS)],
+        "missing": [name for name in dict.fromkeys(names) if name not in found],
+    }
+
+
+@operation(writes=False, core=True)
+def read_graph(
+    ctx: Context,
+    limit: Annotated[int, Field(ge=1, le=MAX_BATCH, description="Most entities to return.")] = 100,
+    cursor: _Cursor = None,
+    entity_type: Annotated[EntityType | None, Field(description="Only entities of this type.")] = None,
+    max_tokens: Annotated[int | None, Field(ge=100, description="End the page before it costs more.")] = None,
+) -> GraphPage:
+    """Page through everything that is remembered: entities, and the relations that start at them.
+
+    Use to look over a whole memory; to find something, search_nodes is far cheaper. Pass next_cursor on until it
+    is null; pages neither repeat nor skip what was there when paging began.
+    """
+    page = ctx.store.entities.page(_number(cursor), limit + 1, entity_type)
+    more, page = len(page) > limit, page[:limit]
+    edges: dict[str, list[Edge]] = {}
+    for found in ctx.store.relations.leaving([entity.id for entity in page]):
+        edges.setdefault(found.source, []).append(found)
+    reply = GraphPage(entities=[], relations=[], next_cursor=None, total_entities=ctx.store.entities.count(entity_type))
+    spent = 0
+    last = None
+    for entity in page:
+        told, leaving = graph_entity(entity), [relation(found) for found in edges.get(entity.name, [])]
+        if max_tokens is not None:
+            spent += tokens_of(told) + sum(map(tokens_of, leaving))
+            if spent > max_tokens and last is not None:
+                more = True
+                break
+        reply["entities"].append(told)
+        reply["relations"] += leaving
+        last = entity
+    if more and last is not None:
+        reply["next_cursor"] = str(last.id)
+    return reply
+
+
+@operation(writes=True, idempotent=True)
+def import_graph(
+    ctx: Context,
+    lines: Annotated[
+        list[LineInput],
+        Field(max_length=MAX_BATCH, description="Lines of the file with their numbers, entities before relations."),
+    ],
+    on_existing: Annotated[OnExisting, Field(description="As in create_entities.")] = "merge",
+) -> Imported:
+    """Take in lines of a reference memory server's file, one JSON object each.
+
+    Use the command line's import for whole files. A line that cannot be used is reported by its number and skipped;
+    the others of the call happen together. A relation needs both its ends to be there.
+    """
+    reply = Imported(entities=0, relations=0, unchanged=0, errors=[])
+    for given in lines:
+        try:
+            kind, changed = _import_line(ctx, given["text"], on_existing)
+        except (RequestError, ValueError) as error:
+            reply["errors"].append({"line": given["line"], "error": _sentence(error)})
+            continue
+        if not changed:
+            reply["unchanged"] += 1
+        elif kind == "entity":
+            reply["entities"] += 1
+        else:
+            reply["relations"] += 1
+    return reply
+
+
+@operation(writes=False)
+def export_graph(
+    ctx: Context,
+    cursor: _Cursor = None,
+    limit: Annotated[int, Field(ge=1, le=MAX_BATCH, description="Most lines to return.")] = 500,
+) -> Exported:
+    """Give everything that is remembered as lines of a reference memory server's file, entities first.
+
+    Use the command line's export for whole files. Pass next_cursor on until it is null. An entity that cannot be
+    read is left out of the lines.
+    """
+    kind, number = (cursor or "e0")[:1], (cursor or "e0")[1:]
+    if kind not in ("e", "r"):
+        raise InvalidParams(f"cursor: {cursor!r} is no cursor of an export", details={"path": "cursor"})
+    reply = Exported(lines=[], next_cursor=None, entities=0, relations=0)
+    if kind == "e":
+        page = ctx.store.entities.page(_number(number), limit)
+        for count, entity in enumerate(page, start=1):
+            if entity.damage is None:
+                reply["lines"].append(_line({"type": "entity", **_exported(entity)}))
+                reply["entities"] += 1
+            if count == limit or sum(map(len, reply["lines"])) > _PAGE_BYTES:
+                reply["next_cursor"] = f"e{entity.id}"
+                return reply
+        reply["next_cursor"] = "r0"
+        return reply
+    edges = ctx.store.relations.page(_number(number), limit)
+    reply["lines"] = [_line({"type": "relation", **relation(found)}) for _, found in edges]
+    reply["relations"] = len(edges)
+    if len(edges) == limit:
+        reply["next_cursor"] = f"r{edges[-1][0]}"
+    return reply
+
+
+def _import_line(ctx: Context, text: str, on_existing: OnExisting) -> tuple[str, bool]:
+    """Take in one line; tells its kind, and whether anything changed. Raises: ValueError, RequestError."""
+    try:
+        item = json.loads(text)
+    except RecursionError as error:
+        raise ValueError("is nested too deeply") from error
+    if not isinstance(item, dict):
+        raise ValueError("is no JSON object")
+    kind = item.get("type")
+    if kind == "entity":
+        item["observations"] = _observations(item.get("observations", []))
+        wanted = {key: value for key, value in item.items() if key in _ENTITY_KEYS}
+        given = _ENTITY.validate_python({"extraction_method": "import", **wanted})
+        return "entity", store_entity(ctx, given, on_existing, "imported")["action"] != "unchanged"
+    if kind == "relation":
+        relation_given = _RELATION.validate_python({k: v for k, v in item.items() if k in _RELATION_KEYS})
+        ends = relation_given["from"], relation_given["to"]
+        found = ctx.store.entities.find_many(ends)
+        for name in ends:
+            if name not in found:
+                raise ValueError(f"there is no entity {name!r} to relate")
+        return "relation", ctx.store.relations.create(edge(relation_given), *(found[name].id for name in ends))
+    raise ValueError('its "type" is neither "entity" nor "relation"')
+
+
+def _observations(given: Any) -> Any:
+    """An entity's observations without the empty ones that other servers let in."""
+    return [text for text in given if not isinstance(text, str) or text.strip()] if isinstance(given, list) else given
+
+
+def _exported(entity: Entity) -> dict[str, Any]:
+    """The entity as a line of the file says it: what differs from a fresh one's is added to the reference's keys."""
+    told: dict[str, Any] = {
+        "name": entity.name,
+        "entityType": entity.entity_type,
+        "observations": list(entity.observations),
+    }
+    for key, usual in (
+        ("tier", "working"),
+        ("always_include", False),
+        ("relevance_score", 1.0),
+        ("source_session", None),
+        ("source_timestamp", None),
+        ("extraction_method", "import"),
+    ):
+        value = getattr(entity, key)
+        if value != usual:
+            told[key] = value
+    return told
+
+
+def _line(item: dict[str, Any]) -> str:
+    return json.dumps(item, ensure_ascii=False, separators=(",", ":"))
+
+
+def _sentence(error: Exception) -> str:
+    """What is wrong with a line, without what it says."""
+    if isinstance(error, ValidationError):
+        first = error.errors(include_url=False, include_context=False, include_input=False)[0]
+        return f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
+    if isinstance(error, json.JSONDecodeError):
+        return f"is no JSON: {error.msg} at column {error.colno}"
+    return str(error)
+
+
+def _number(cursor: str | None) -> int:
+    """The number behind a cursor. Raises: InvalidParams."""
+    if cursor is None:
+        return 0
+    if not cursor.isascii() or not cursor.isdigit() or len(cursor) > 18:
+        raise InvalidParams(f"cursor: {cursor!r} is none that was given out", details={"path": "cursor"})
+    return int(cursor)

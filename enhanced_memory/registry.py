@@ -1,0 +1,203 @@
+"""The register of operations: one declaration each, from which everything that repeats its name derives.
+
+A decorated function in `operations/` is the whole declaration: name, arguments with their bounds and words, result.
+The dispatcher's checks, `describe`, the MCP tools, the command line, the client's methods and `docs/operations.md`
+are made from it. Above it lie operations and wings; below it only the errors.
+"""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import inspect
+import pkgutil
+import typing
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, create_model
+from pydantic.fields import FieldInfo
+
+from enhanced_memory.errors import InvalidParams, TooLarge, UnknownMethod
+
+_REPLY_PROPERTIES: dict[str, Any] = {
+    "success": {"type": "boolean"},
+    "error": {"type": "string"},
+    "code": {"type": "string"},
+    "hint": {"type": "string"},
+}
+"""Keys any reply may carry: `success` always, the others on a failure."""
+
+
+@dataclass(frozen=True)
+class Operation:
+    """One operation as declared: what it is called, what it takes, what it gives and how it touches the store.
+
+    `writes`: it may change the store. `transaction`: the dispatcher opens one around it; without one it opens its
+    own through its context, or needs none. `core`: it is in the core tool profile. `destructive` and `idempotent`
+    are the hints of the tool protocol: it may take away what was there; repeating it changes nothing more.
+    """
+
+    name: str
+    handler: Callable[..., Any]
+    writes: bool
+    transaction: bool
+    core: bool
+    destructive: bool
+    idempotent: bool
+    title: str
+    description: str
+    params: type[BaseModel]
+    result: Any
+
+    def check(self, params: Mapping[str, Any]) -> dict[str, Any]:
+        """The handler's keyword arguments for `params`, defaults filled in.
+
+        Raises: InvalidParams: missing, unknown or ill-typed; details.path names it, as in `entities[3].name`.
+                TooLarge: a list or an observation over its limit.
+        """
+        try:
+            checked = self.params.model_validate(params)
+        except ValidationError as error:
+            raise _explained(self.name, error) from None
+        return dict(checked.__dict__)
+
+    @cached_property
+    def params_schema(self) -> dict[str, Any]:
+        """JSON Schema of `params`."""
+        return self.params.model_json_schema()
+
+    @cached_property
+    def _result_adapter(self) -> TypeAdapter[Any]:
+        return TypeAdapter(self.result)
+
+    @cached_property
+    def result_schema(self) -> dict[str, Any]:
+        """JSON Schema of a reply, success or failure: only `success` is required, and further keys may come."""
+        schema = dict(self._result_adapter.json_schema())
+        schema.pop("description", None)
+        schema["properties"] = {**_REPLY_PROPERTIES, **schema.get("properties", {})}
+        schema["required"] = ["success"]
+        return schema
+
+    def check_result(self, result: Any) -> None:
+        """Hold `result` against the declared shape; for tests. Raises: pydantic.ValidationError."""
+        self._result_adapter.validate_python(result)
+
+
+_operations: dict[str, Operation] = {}
+
+
+def operation(
+    *,
+    writes: bool,
+    transaction: bool = True,
+    core: bool = False,
+    destructive: bool = False,
+    idempotent: bool | None = None,
+    title: str | None = None,
+) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Declare the decorated function an operation, under its own name.
+
+    Its first parameter is the Context; each further one is `name: Annotated[type, Field(description=...)]`, a
+    trailing underscore standing for a word Python reserves. The return annotation is the result's shape, the
+    docstring the words an assistant reads. A read is idempotent unless said otherwise, a write is not.
+    """
+
+    def register(handler: Callable[..., Any]) -> Callable[..., Any]:
+        name = handler.__name__
+        # The context's type is imported for type checkers alone, so that a signature can be read without a store.
+        hints = typing.get_type_hints(handler, localns={"Context": Any}, include_extras=True)
+        if name in _operations:
+            raise ValueError(f"operation {name} is declared twice")
+        _operations[name] = Operation(
+            name=name,
+            handler=handler,
+            writes=writes,
+            transaction=transaction,
+            core=core,
+            destructive=destructive,
+            idempotent=not writes if idempotent is None else idempotent,
+            title=title or name.replace("_", " ").capitalize(),
+            description=inspect.getdoc(handler) or "",
+            params=_params_model(handler, hints),
+            result=hints["return"],
+        )
+        return handler
+
+    return register
+
+
+def operations() -> Mapping[str, Operation]:
+    """Every declared operation by name, in the order of their modules and lines."""
+    if "ping" not in _operations:
+        package = importlib.import_module("enhanced_memory.operations")
+        for module in pkgutil.iter_modules(package.__path__):
+            importlib.import_module(f"{package.__name__}.{module.name}")
+    return _operations
+
+
+def find(name: str) -> Operation:
+    """The operation called `name`. Raises: UnknownMethod: there is none; the hint names the nearest."""
+    known = operations()
+    found = known.get(name)
+    if found is not None:
+        return found
+    nearest = difflib.get_close_matches(name[:100], known, n=1, cutoff=0.0)
+    hint = f"did you mean {nearest[0]}? `describe` lists every operation" if nearest else "see `describe`"
+    raise UnknownMethod(f"there is no operation {name[:100]!r}", hint=hint)
+
+
+def argument_name(parameter: str) -> str:
+    """The wire's name of a Python parameter: `from_` is `from`."""
+    return parameter.rstrip("_")
+
+
+def _params_model(handler: Callable[..., Any], hints: Mapping[str, Any]) -> type[BaseModel]:
+    """A strict pydantic model of the handler's arguments, the context left out."""
+    fields: dict[str, Any] = {}
+    for parameter in list(inspect.signature(handler).parameters.values())[1:]:
+        default = ... if parameter.default is inspect.Parameter.empty else parameter.default
+        annotation = hints[parameter.name]
+        wire_name = argument_name(parameter.name)
+        if wire_name != parameter.name:
+            annotation = typing.Annotated[annotation, Field(alias=wire_name)]
+        fields[parameter.name] = (annotation, default)
+    return create_model(
+        f"{handler.__name__}_params", __config__=ConfigDict(extra="forbid", strict=True, title=handler.__name__), **fields
+    )
+
+
+def fields_of(declared: Operation) -> Mapping[str, FieldInfo]:
+    """The arguments of an operation as pydantic's field descriptions, by Python name."""
+    return declared.params.model_fields
+
+
+def _path(location: tuple[int | str, ...]) -> str:
+    """A pydantic location as a person writes it: ("entities", 3, "name") is entities[3].name."""
+    text = ""
+    for part in location:
+        if isinstance(part, int):
+            text += f"[{part}]"
+        elif "[" not in part and "(" not in part:  # union members and validators name themselves in the location
+            text += f".{part}" if text else part
+    return text
+
+
+def _explained(name: str, error: ValidationError) -> InvalidParams | TooLarge:
+    """The first problem pydantic found as an error of ours; all of them (20 at most) in details."""
+    problems = [
+        {"path": _path(item["loc"]), "problem": item["msg"], "type": item["type"]}
+        for item in error.errors(include_url=False, include_context=False, include_input=False)[:20]
+    ]
+    first = next((p for p in problems if p["type"] in ("too_large", "too_long")), problems[0])
+    kind = TooLarge if first["type"] in ("too_large", "too_long") else InvalidParams
+    where = first["path"] or "params"
+    sentence = {
+        "missing": f"{name} needs {where}",
+        "extra_forbidden": f"{name} has no parameter {where}",
+    }.get(first["type"], f"{where}: {first['problem']}")
+    details = {"path": where, "problems": [{"path": p["path"], "problem": p["problem"]} for p in problems]}
+    return kind(sentence, hint=f"`describe` gives the JSON Schema of {name}", details=details)

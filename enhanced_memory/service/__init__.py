@@ -1,0 +1,1 @@
+"""The east wing: the daemon, which owns the database and answers everyone."""

@@ -1,0 +1,169 @@
+"""The dispatcher: from a request to its reply.
+
+Above it lies the listener, which brings requests and takes replies; below it the operations and the store. It looks
+the operation up, checks the arguments, opens one transaction, calls the handler and makes the reply. It alone opens
+the store, and it alone says `success`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import time
+import uuid
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar, cast
+
+from enhanced_memory import __version__, wire
+from enhanced_memory.context import Caller, Context, Service
+from enhanced_memory.errors import EnhancedMemoryError, Internal, InvalidParams, InvalidRequest, ShuttingDown
+from enhanced_memory.registry import Operation, find, operations
+from enhanced_memory.rules import text
+from enhanced_memory.settings import Settings
+from enhanced_memory.store.base import Store, Transaction
+from enhanced_memory.store.sqlite.store import SQLiteStore
+
+T = TypeVar("T")
+
+log = logging.getLogger(__name__)
+
+
+class _Analyser:
+    """The rules' analyser as the store wants it."""
+
+    version = text.ANALYSER_VERSION
+    label = staticmethod(text.analyse)
+    observation = staticmethod(text.subject_and_body)
+
+
+class Gauges:
+    """What others tell the service about itself."""
+
+    def __init__(self) -> None:
+        self.connections = 0
+        self.started = time.monotonic()
+
+
+class MemoryDBService:
+    """The service without its socket: opens the store and answers requests. Safe for many threads."""
+
+    def __init__(self, settings: Settings | None = None) -> None:
+        self.settings = settings or Settings.load()
+        operations()
+        self.gauges = Gauges()
+        self._closing = False
+        self._store: Store = SQLiteStore(
+            self.settings.db_path, _Analyser(), readers=self.settings.readers, max_queue=self.settings.max_queue
+        )
+        self._service = Service(self.settings, self._write, self._read, self._facts)
+
+    def handle_request(self, request: Mapping[str, Any]) -> dict[str, Any]:
+        """The reply to one request: {"success": True, ...} or {"success": False, "error", "code", ...}; never raises.
+
+        The request: method, params = {}, id, namespace = "default", client, request_id. `id` is echoed.
+        """
+        started = time.perf_counter()
+        try:
+            reply = {"success": True, **self._answer(wire.as_request(request))}
+        except EnhancedMemoryError as error:
+            reply = error.reply()
+        except Exception:
+            number = uuid.uuid4().hex[:12]
+            log.exception("request %s met a defect", number)
+            reply = Internal(
+                f"the service met a defect; its log has the trace under {number}", hint="please report it"
+            ).reply()
+        if isinstance(request, Mapping) and "id" in request:
+            reply["id"] = request["id"]
+        if log.isEnabledFor(logging.INFO):
+            method = request.get("method") if isinstance(request, Mapping) else None
+            elapsed_ms = (time.perf_counter() - started) * 1000
+            log.info("op=%.64r ok=%d ms=%.1f code=%s", method, reply["success"], elapsed_ms, reply.get("code", "-"))
+        return reply
+
+    def begin_shutdown(self) -> None:
+        """From now on every new request is answered with `shutting_down`."""
+        self._closing = True
+
+    def close(self) -> None:
+        """Finish what was begun and close the store."""
+        self.begin_shutdown()
+        self._store.close()
+
+    # --------------------------------------------------------------------------------------------- the road of a request
+
+    def _answer(self, request: Mapping[str, Any]) -> dict[str, Any]:
+        if self._closing:
+            raise ShuttingDown("the service is ending", hint="ask again when it is back")
+        declared = find(request["method"])
+        params = dict(request["params"])
+        request_id = self._request_id(declared, request, params)
+        arguments = declared.check(params)
+        caller = Caller(request.get("namespace") or self.settings.namespace, request.get("client"))
+        if not declared.transaction:
+            context = Context(cast(Transaction, None), "", caller, self._service)
+            return dict(declared.handler(context, **arguments))
+        if not declared.writes:
+            return dict(self._read(caller, lambda ctx: declared.handler(ctx, **arguments)))
+        if request_id is None:
+            return dict(self._write(caller, lambda ctx: declared.handler(ctx, **arguments)))
+        fingerprint = _fingerprint(declared.name, params)
+        return self._write(caller, lambda ctx: _once(ctx, declared, arguments, request_id, fingerprint))
+
+    def _write(self, caller: Caller, work: Callable[[Context], T]) -> T:
+        return self._store.write(
+            lambda tx: work(Context(tx, tx.now, caller, self._service)),
+            caller.namespace,
+            self.settings.operation_timeout_s,
+        )
+
+    def _read(self, caller: Caller, work: Callable[[Context], T]) -> T:
+        return self._store.read(
+            lambda tx: work(Context(tx, tx.now, caller, self._service)),
+            caller.namespace,
+            self.settings.operation_timeout_s,
+        )
+
+    def _facts(self) -> Mapping[str, Any]:
+        return {
+            **self._store.gauges(),
+            "connections": self.gauges.connections,
+            "uptime_s": time.monotonic() - self.gauges.started,
+            "version": __version__,
+        }
+
+    @staticmethod
+    def _request_id(declared: Operation, request: Mapping[str, Any], params: dict[str, Any]) -> str | None:
+        """The request's id for a write, from beside the params or taken out of them. Raises: InvalidParams."""
+        if not declared.writes:
+            return None
+        given = params.pop("request_id", None) or request.get("request_id")
+        if given is not None and (not isinstance(given, str) or not 0 < len(given) <= wire.MAX_LABEL):
+            raise InvalidParams(
+                f"request_id: must be a string of 1 to {wire.MAX_LABEL} characters", details={"path": "request_id"}
+            )
+        return given
+
+
+def _once(
+    ctx: Context, declared: Operation, arguments: dict[str, Any], request_id: str, fingerprint: str
+) -> dict[str, Any]:
+    """Do the write unless this id did it before; then its first reply is given again."""
+    seen = ctx.store.requests.recall(request_id)
+    if seen is not None:
+        if seen[0] != fingerprint:
+            raise InvalidRequest(
+                f"request_id {request_id!r} was used for another request within the hour",
+                hint="give every request an id of its own",
+            )
+        return cast(dict[str, Any], json.loads(seen[1]))
+    result = dict(declared.handler(ctx, **arguments))
+    ctx.store.requests.remember(request_id, fingerprint, json.dumps(result, ensure_ascii=False, separators=(",", ":")))
+    return result
+
+
+def _fingerprint(method: str, params: Mapping[str, Any]) -> str:
+    """What tells one request from another under the same id."""
+    canonical = json.dumps([method, params], ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(canonical.encode()).hexdigest()[:32]

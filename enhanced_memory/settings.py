@@ -1,0 +1,110 @@
+"""Settings: read once from flags and environment into one frozen value, handed to whoever needs it.
+
+Above it lies everything; below it nothing. Standard library only. A flag wins over the environment, the environment
+over the default. `docs/settings.md` and the daemon's flags are made from the fields below.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from enhanced_memory.errors import InvalidParams
+
+
+def _setting(default: Any, variable: str, meaning: str, low: float | None = None, high: float | None = None) -> Any:
+    """A field with its environment variable, its sentence, and for numbers the range it must lie in."""
+    return field(default=default, metadata={"variable": variable, "meaning": meaning, "low": low, "high": high})
+
+
+LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
+TOOL_PROFILES = ("core", "full")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Every setting of daemon, client, MCP server and command line, with its default and unit."""
+
+    db_path: str = _setting("~/.memories/memory.db", "MEMORY_DB_PATH", "Database file; its folder is made with mode 0700.")
+    socket_path: str = _setting("/tmp/memory-db.sock", "MEMORY_DB_SOCKET", "Path of the Unix socket.")
+    namespace: str = _setting("default", "MEMORY_NAMESPACE", "Namespace a client or MCP server works in.")
+    tools: str = _setting("core", "MEMORY_TOOLS", "MCP tool profile: core or full.")
+    autostart: bool = _setting(
+        True, "MEMORY_AUTOSTART", "Start the daemon when nobody answers on the socket (MCP server and command line)."
+    )
+    log_level: str = _setting("INFO", "MEMORY_LOG_LEVEL", "DEBUG, INFO, WARNING or ERROR; to standard error only.")
+    max_connections: int = _setting(512, "MEMORY_MAX_CONNECTIONS", "Connections served at once.", 1, 65_536)
+    max_request_bytes: int = _setting(
+        16 * 1024 * 1024, "MEMORY_MAX_REQUEST_BYTES", "Largest request, in bytes.", 1024, 1 << 30
+    )
+    request_timeout_s: float = _setting(
+        30.0, "MEMORY_REQUEST_TIMEOUT_S", "Seconds a client has to finish a request once begun.", 0.05, 3600
+    )
+    operation_timeout_s: float = _setting(
+        30.0, "MEMORY_OPERATION_TIMEOUT_S", "Seconds one operation may take, waiting included.", 0.05, 3600
+    )
+    reply_timeout_s: float = _setting(
+        30.0, "MEMORY_REPLY_TIMEOUT_S", "Seconds a client has to take a reply before it is dropped.", 0.05, 3600
+    )
+    max_queue: int = _setting(1024, "MEMORY_MAX_QUEUE", "Writes that may wait for the writer.", 1, 1_000_000)
+    readers: int = _setting(4, "MEMORY_READERS", "Read-only database connections kept open.", 1, 64)
+
+    @classmethod
+    def load(cls, flags: Mapping[str, Any] | None = None, environ: Mapping[str, str] = os.environ) -> Settings:
+        """Settings from `flags` (field name to value, None where not given) over `environ` over the defaults.
+
+        Raises: InvalidParams: a value of the wrong type or outside its range; the sentence names the variable.
+        """
+        values: dict[str, Any] = {}
+        for spec in dataclasses.fields(cls):
+            given = (flags or {}).get(spec.name)
+            if given is None:
+                given = environ.get(spec.metadata["variable"]) or None
+            if given is not None:
+                values[spec.name] = _convert(spec, given)
+        settings = cls(**values)
+        return dataclasses.replace(
+            settings, db_path=_expand(settings.db_path), socket_path=_expand(settings.socket_path)
+        )
+
+
+def _expand(path: str) -> str:
+    """`path` with ~ and variables expanded, made absolute."""
+    return str(Path(os.path.expandvars(path)).expanduser().absolute())
+
+
+def _convert(spec: dataclasses.Field[Any], given: Any) -> Any:
+    """`given` (text from the environment, or a flag's value) as the field's type, checked."""
+    variable = spec.metadata["variable"]
+    kind = type(spec.default)
+    if kind is bool:
+        text = str(given).strip().lower()
+        if text in ("1", "true", "yes", "on"):
+            return True
+        if text in ("0", "false", "no", "off"):
+            return False
+        raise InvalidParams(f"{variable} must be 1 or 0, not {given!r}")
+    if kind is str:
+        return _checked_text(spec.name, variable, str(given))
+    try:
+        number = kind(given)
+    except (TypeError, ValueError) as error:
+        raise InvalidParams(f"{variable} must be a number, not {given!r}") from error
+    low, high = spec.metadata["low"], spec.metadata["high"]
+    if not low <= number <= high:
+        raise InvalidParams(f"{variable} must lie between {low:g} and {high:g}, not {number:g}")
+    return number
+
+
+def _checked_text(name: str, variable: str, text: str) -> str:
+    allowed = {"log_level": LOG_LEVELS, "tools": TOOL_PROFILES}.get(name)
+    if allowed is None:
+        return text
+    for word in allowed:
+        if word.lower() == text.strip().lower():
+            return word
+    raise InvalidParams(f"{variable} must be one of {', '.join(allowed)}, not {text!r}")

@@ -1,0 +1,395 @@
+"""The words and shapes everyone shares: what an entity, a relation and each reply look like on the wire.
+
+Spelling changes between the wire and the store happen here and nowhere else. Bounds are said once, in the
+annotations; their numbers come from the contract's section on limits.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from typing import Annotated, Any, Final, Literal
+
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, StringConstraints, with_config
+from pydantic_core import PydanticCustomError
+from typing_extensions import NotRequired, TypedDict
+
+MAX_BATCH: Final = 1_000
+MAX_OBSERVATIONS: Final = 10_000
+MAX_OBSERVATION_BYTES: Final = 64 * 1024
+MAX_NAME: Final = 512
+MAX_TYPE: Final = 128
+TIERS: Final = ("working", "episodic", "semantic", "procedural")
+
+INPUT = ConfigDict(extra="forbid", strict=True)
+"""How a caller's objects are read: no unknown keys, no conversions."""
+
+
+def _no_control_characters(text: str) -> str:
+    if any(unicodedata.category(character) == "Cc" for character in text):
+        raise PydanticCustomError("control_character", "must not contain control characters")
+    return text
+
+
+def _observation(text: str) -> str:
+    if not text.strip():
+        raise PydanticCustomError("blank", "must not be blank")
+    if len(text) * 4 > MAX_OBSERVATION_BYTES and len(text.encode()) > MAX_OBSERVATION_BYTES:
+        raise PydanticCustomError("too_large", "is longer than 64 KiB")
+    return text
+
+
+def _without_reference_keys(value: Any) -> Any:
+    """An entity or relation without the keys `type` and `id` that clients of the reference server send along."""
+    if isinstance(value, dict) and ("type" in value or "id" in value):
+        return {key: item for key, item in value.items() if key not in ("type", "id")}
+    return value
+
+
+Name = Annotated[
+    str,
+    StringConstraints(strip_whitespace=True, min_length=1, max_length=MAX_NAME),
+    AfterValidator(_no_control_characters),
+]
+EntityType = Annotated[
+    str,
+    StringConstraints(strip_whitespace=True, min_length=1, max_length=MAX_TYPE),
+    AfterValidator(_no_control_characters),
+]
+Observation = Annotated[str, Field(min_length=1), AfterValidator(_observation)]
+Observations = Annotated[list[Observation], Field(max_length=MAX_OBSERVATIONS)]
+Names = Annotated[list[Name], Field(min_length=1, max_length=MAX_BATCH)]
+Fraction = Annotated[float, Field(ge=0, le=1)]
+Line = Annotated[str, StringConstraints(max_length=MAX_NAME), AfterValidator(_no_control_characters)]
+Message = Annotated[str, Field(max_length=4_096)]
+Tier = Literal["working", "episodic", "semantic", "procedural"]
+Method = Literal["manual", "auto", "import"]
+OnExisting = Literal["merge", "replace", "skip", "error"]
+Version = Annotated[int, Field(ge=1)]
+
+# ------------------------------------------------------------------------------------------------ what callers send
+
+
+@with_config(INPUT)
+class EntityFields(TypedDict):
+    """An entity to create or update. The keys without NotRequired must be there."""
+
+    name: Name
+    entityType: EntityType
+    observations: Observations
+    tier: NotRequired[Tier]
+    always_include: NotRequired[bool]
+    relevance_score: NotRequired[Fraction]
+    source_session: NotRequired[Line | None]
+    source_timestamp: NotRequired[Line | None]
+    extraction_method: NotRequired[Method]
+    expected_version: NotRequired[Version]
+
+
+EntityInput = Annotated[EntityFields, BeforeValidator(_without_reference_keys)]
+
+
+@with_config(INPUT)
+class AdditionInput(TypedDict):
+    """Observations to add to one entity."""
+
+    entityName: Name
+    contents: Observations
+
+
+@with_config(INPUT)
+class DeletionInput(TypedDict):
+    """Observations to take from one entity."""
+
+    entityName: Name
+    observations: Observations
+
+
+RelationFields = with_config(INPUT)(
+    TypedDict(
+        "RelationFields",
+        {
+            "from": Name,
+            "to": Name,
+            "relationType": EntityType,
+            "strength": NotRequired[Fraction | None],
+            "metadata": NotRequired[dict[str, Any] | None],
+        },
+    )
+)
+RelationInput = Annotated[RelationFields, BeforeValidator(_without_reference_keys)]
+
+# ------------------------------------------------------------------------------------------------- what they receive
+
+Relation = TypedDict(
+    "Relation",
+    {
+        "from": str,
+        "to": str,
+        "relationType": str,
+        "strength": NotRequired[float],
+        "metadata": NotRequired[dict[str, Any]],
+    },
+)
+
+
+class WrittenEntity(TypedDict):
+    """What became of one entity of a batch. `compression` is the share of its bytes saved, 0..1."""
+
+    id: int
+    name: str
+    action: Literal["created", "updated", "unchanged"]
+    version: int
+    compression: float
+
+
+class CreatedEntities(TypedDict):
+    """Reply of create_entities."""
+
+    results: list[WrittenEntity]
+
+
+class AddedObservations(TypedDict):
+    """What was new to one entity."""
+
+    entityName: str
+    addedObservations: list[str]
+    version: int
+
+
+class Additions(TypedDict):
+    """Reply of add_observations."""
+
+    results: list[AddedObservations]
+
+
+class RemovedObservations(TypedDict):
+    """What was taken from one entity."""
+
+    entityName: str
+    removedObservations: list[str]
+    version: int
+
+
+class Deletions(TypedDict):
+    """Reply of delete_observations."""
+
+    results: list[RemovedObservations]
+
+
+class GraphEntity(TypedDict):
+    """An entity as the reference server shapes it, with version, branch and tier."""
+
+    name: str
+    entityType: str
+    observations: list[str]
+    version: int
+    branch: str
+    tier: str
+    error: NotRequired[str]
+    code: NotRequired[str]
+
+
+class EntityDetails(TypedDict):
+    """An entity with all that is known of it. Times are UTC, ISO 8601; sizes are bytes of its content."""
+
+    id: int
+    name: str
+    entityType: str
+    observations: list[str]
+    tier: str
+    always_include: bool
+    relevance_score: float
+    source_session: str | None
+    source_timestamp: str | None
+    extraction_method: str
+    last_confirmed: str | None
+    access_count: int
+    created_at: str
+    updated_at: str
+    last_accessed: str
+    current_version: int
+    current_branch: str
+    original_size: int
+    compressed_size: int
+    checksum: str
+
+
+class Confirmed(TypedDict):
+    """Reply of confirm_entities."""
+
+    confirmed: list[str]
+    missing: list[str]
+
+
+class DeletedEntities(TypedDict):
+    """Reply of delete_entities."""
+
+    deleted: list[str]
+    missing: list[str]
+
+
+class CreatedRelations(TypedDict):
+    """Reply of create_relations: what was made, and what was there already."""
+
+    relations: list[Relation]
+    existing: list[Relation]
+
+
+class DeletedRelations(TypedDict):
+    """Reply of delete_relations."""
+
+    deleted: list[Relation]
+    missing: list[Relation]
+
+
+class ObservationMatch(TypedDict):
+    """An observation that matched: its place in the entity's list, from 0, and its score."""
+
+    index: int
+    score: float
+
+
+class FoundEntity(TypedDict):
+    """One search result. `relevance_score` is that of now, 0.1..1; `error` and `code` mark one that cannot be read."""
+
+    id: int
+    name: str
+    type: NotRequired[str]
+    observations: NotRequired[list[str]]
+    tier: NotRequired[str]
+    version: NotRequired[int]
+    branch: NotRequired[str]
+    relevance_score: NotRequired[float]
+    score: float
+    access_count: NotRequired[int]
+    created: NotRequired[str]
+    accessed: NotRequired[str]
+    matches: NotRequired[list[ObservationMatch]]
+    namespace: NotRequired[str]
+    error: NotRequired[str]
+    code: NotRequired[str]
+
+
+class Found(TypedDict):
+    """Reply of search_nodes. `more`: further results wait behind a larger offset."""
+
+    query: str
+    count: int
+    results: list[FoundEntity]
+    relations: list[Relation]
+    more: bool
+    mode: str
+
+
+class Opened(TypedDict):
+    """Reply of open_nodes."""
+
+    entities: list[GraphEntity]
+    relations: list[Relation]
+    missing: list[str]
+
+
+class GraphPage(TypedDict):
+    """Reply of read_graph; pass `next_cursor` on for the next page, null at the end."""
+
+    entities: list[GraphEntity]
+    relations: list[Relation]
+    next_cursor: str | None
+    total_entities: int
+
+
+class BadLine(TypedDict):
+    """A line that was skipped, and why."""
+
+    line: int
+    error: str
+
+
+@with_config(INPUT)
+class LineInput(TypedDict):
+    """A line of a file, with its number there."""
+
+    line: Annotated[int, Field(ge=1)]
+    text: str
+
+
+class Imported(TypedDict):
+    """Reply of import_graph: entities and relations made or changed, lines that were there already, lines skipped."""
+
+    entities: int
+    relations: int
+    unchanged: int
+    errors: list[BadLine]
+
+
+class Exported(TypedDict):
+    """Reply of export_graph: lines of the file, and how many are of each kind."""
+
+    lines: list[str]
+    next_cursor: str | None
+    entities: int
+    relations: int
+
+
+class Compression(TypedDict):
+    """Bytes of the content as compact JSON and as stored, and the share saved in percent."""
+
+    original_bytes: int
+    stored_bytes: int
+    savings_pct: float
+
+
+class Versioning(TypedDict):
+    """How much history there is."""
+
+    total_versions: int
+    total_branches: int
+
+
+class PendingConflicts(TypedDict):
+    """Conflicts that wait for a decision."""
+
+    pending: int
+
+
+class MemoryStatus(TypedDict):
+    """Reply of get_memory_status."""
+
+    total_entities: int
+    total_relations: int
+    by_type: dict[str, int]
+    by_tier: dict[str, int]
+    compression: Compression
+    versioning: Versioning
+    conflicts: PendingConflicts
+    always_include_count: int
+    auto_extracted_count: int
+    database_size_mb: float
+    namespaces: dict[str, int]
+
+
+class Pong(TypedDict):
+    """Reply of ping."""
+
+    pong: bool
+    pid: int
+    version: str
+
+
+class OperationWords(TypedDict):
+    """One operation as declared."""
+
+    name: str
+    title: str
+    description: str
+    writes: bool
+    core: bool
+    params: dict[str, Any]
+    result: dict[str, Any]
+
+
+class Described(TypedDict):
+    """Reply of describe."""
+
+    version: str
+    operations: list[OperationWords]

@@ -1,0 +1,315 @@
+"""The Store protocol: what operations may ask of a store, whatever engine is behind it.
+
+Above it lie the operations and the service; beside it `sqlite/`, the engine at hand. Nothing here knows requests or
+ranking, nothing above knows SQL. Names of tables, files and connections do not appear.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol, TypeVar
+
+T = TypeVar("T")
+
+
+class Analyser(Protocol):
+    """Turns text into the words that are indexed; given to the store, which knows no language."""
+
+    version: int
+    """Changes when the same text would give other words; the index is then made anew."""
+
+    def label(self, text: str) -> Sequence[str]:
+        """Words of a name or a type."""
+
+    def observation(self, text: str) -> tuple[Sequence[str], Sequence[str]]:
+        """Words of who an observation is about, and of what it says."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entity:
+    """A memory as it stands. Times are UTC ISO 8601; `stored_bytes` and `original_bytes` are those of the content."""
+
+    id: int
+    namespace: str
+    name: str
+    entity_type: str
+    observations: tuple[str, ...]
+    tier: str
+    always_include: bool
+    relevance_score: float
+    source_session: str | None
+    source_timestamp: str | None
+    extraction_method: str
+    last_confirmed: str | None
+    access_count: int
+    created_at: str
+    updated_at: str
+    last_accessed: str
+    version: int
+    branch: str
+    original_bytes: int
+    stored_bytes: int
+    checksum: str
+    slots: tuple[int, ...] | None = None
+    """Places of the observations in the index, in their order; None is 1, 2, 3, …"""
+    damage: str | None = None
+    """Why the stored content cannot be read, or None; with damage, `observations` is empty."""
+
+    @property
+    def saved(self) -> float:
+        """Share of the content's bytes that compression saves: 0 none, towards 1 all. Over compact JSON."""
+        return max(0.0, 1 - self.stored_bytes / self.original_bytes) if self.original_bytes else 0.0
+
+    def position(self, slot: int) -> int | None:
+        """Where the observation indexed at `slot` stands in `observations`, or None if it is no longer there."""
+        if self.slots is None:
+            return slot - 1 if 1 <= slot <= len(self.observations) else None
+        try:
+            return self.slots.index(slot)
+        except ValueError:
+            return None
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A new entity before it has a number."""
+
+    name: str
+    entity_type: str
+    observations: Sequence[str]
+    tier: str = "working"
+    always_include: bool = False
+    relevance_score: float = 1.0
+    source_session: str | None = None
+    source_timestamp: str | None = None
+    extraction_method: str = "manual"
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """Provenance of a version: what was done, why, by whom, from which conversation, how."""
+
+    action: str
+    message: str | None = None
+    author: str | None = None
+    session: str | None = None
+    method: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Edge:
+    """A relation between two entities, by name. `strength` is 0..1."""
+
+    source: str
+    target: str
+    relation_type: str
+    strength: float | None = None
+    metadata: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PastVersion:
+    """One version of an entity, whole: what it said, and where it came from."""
+
+    version: int
+    branch: str
+    parent: int | None
+    action: str
+    message: str | None
+    author: str | None
+    session: str | None
+    method: str | None
+    created_at: str
+    name: str
+    entity_type: str
+    observations: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """What the index is asked: any of `any_of`, all of `required`, none of `excluded`.
+
+    Each is a sequence of phrases, a phrase a sequence of words that follow one another. `prefixes` are phrases too,
+    the last word of each being a beginning; they are added to `any_of`.
+    """
+
+    any_of: Sequence[Sequence[str]] = ()
+    required: Sequence[Sequence[str]] = ()
+    excluded: Sequence[Sequence[str]] = ()
+    prefixes: Sequence[Sequence[str]] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """Which entities count: of any of these namespaces (none: the transaction's), types (none: all) and tiers.
+
+    `since` and `until` bound `updated_at`, the one inclusive, the other not.
+    """
+
+    namespaces: Sequence[str] = ()
+    entity_types: Sequence[str] = ()
+    tiers: Sequence[str] = ()
+    since: str | None = None
+    until: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """An indexed row that matched: the entity, the place (0 is name and type), and its score, higher is better."""
+
+    entity_id: int
+    slot: int
+    score: float
+
+
+@dataclass(frozen=True, slots=True)
+class Statistics:
+    """Figures of one namespace, and of the whole store where the name says so."""
+
+    entities: int
+    relations: int
+    by_type: Mapping[str, int]
+    by_tier: Mapping[str, int]
+    original_bytes: int
+    stored_bytes: int
+    versions: int
+    branches: int
+    pending_conflicts: int
+    pinned: int
+    auto_extracted: int
+    store_bytes: int
+    namespaces: Mapping[str, int] = field(default_factory=dict)
+
+
+class Entities(Protocol):
+    """The entities of the transaction's namespace; deleted ones are not seen unless a method says so."""
+
+    def find(self, name: str) -> Entity | None:
+        """The entity called `name`, or None."""
+
+    def find_many(self, names: Sequence[str]) -> dict[str, Entity]:
+        """Those of `names` that exist, by name."""
+
+    def by_ids(self, ids: Sequence[int]) -> dict[int, Entity]:
+        """Those of `ids` that live, in whatever namespace, by number."""
+
+    def page(self, after: int, limit: int, entity_type: str | None = None) -> list[Entity]:
+        """Up to `limit` entities numbered above `after`, in that order."""
+
+    def count(self, entity_type: str | None = None) -> int:
+        """How many there are."""
+
+    def recent(self, wanted: Filter, limit: int, offset: int = 0) -> list[Entity]:
+        """Entities most recently used first."""
+
+    def create(self, draft: Draft, change: Change) -> Entity:
+        """A new entity with its next version. The name must be free; one deleted under it comes back anew."""
+
+    def update(
+        self,
+        entity: Entity,
+        change: Change,
+        *,
+        name: str | None = None,
+        entity_type: str | None = None,
+        observations: Sequence[str] | None = None,
+        attributes: Mapping[str, Any] | None = None,
+    ) -> Entity:
+        """The entity changed. A change of name, type or observations appends a version; `attributes` do not.
+
+        `attributes` may hold tier, always_include, relevance_score, source_session, source_timestamp,
+        extraction_method and last_confirmed.
+        """
+
+    def delete(self, entity: Entity, change: Change) -> None:
+        """Take the entity and its relations out of every read and search; the history stays."""
+
+    def count_accesses(self, ids: Iterable[int]) -> None:
+        """Note that these were read; it is written later, together with others."""
+
+    def statistics(self) -> Statistics:
+        """Figures for the status report."""
+
+
+class Relations(Protocol):
+    """The live relations of the transaction's namespace."""
+
+    def create(self, edge: Edge, source_id: int, target_id: int) -> bool:
+        """Make the relation; False if there is one of this type between the two already."""
+
+    def delete(self, source_id: int, target_id: int, relation_type: str) -> bool:
+        """End the relation; False if there is none."""
+
+    def between(self, source_id: int, target_id: int, relation_type: str) -> Edge | None:
+        """The relation, or None."""
+
+    def touching(self, ids: Sequence[int], limit: int) -> list[Edge]:
+        """Relations with at least one end among `ids`, oldest first."""
+
+    def leaving(self, ids: Sequence[int]) -> list[Edge]:
+        """Relations that start at one of `ids`, oldest first."""
+
+    def page(self, after: int, limit: int) -> list[tuple[int, Edge]]:
+        """Up to `limit` relations numbered above `after`, with their numbers."""
+
+
+class Versions(Protocol):
+    """The history of entities."""
+
+    def read(self, entity: Entity, version: int) -> PastVersion | None:
+        """That version of the entity, whole, or None. Raises: Corrupt: its stored bytes fail their check."""
+
+
+class Index(Protocol):
+    """Full text over names, types and observations."""
+
+    def frequencies(self, words: Sequence[str]) -> dict[str, int]:
+        """In how many indexed rows each word occurs; an estimate that may be a minute old."""
+
+    def rows(self) -> int:
+        """How many rows the index holds, about."""
+
+    def best(self, match: Match, wanted: Filter, limit: int, *, ranked: bool = True) -> list[Hit]:
+        """The `limit` best rows, best first; unranked, the newest rows that match."""
+
+
+class Requests(Protocol):
+    """First replies to writes that carried a request id."""
+
+    def recall(self, request_id: str) -> tuple[str, str] | None:
+        """Fingerprint and reply (JSON text) of the write with this id within the last hour, or None."""
+
+    def remember(self, request_id: str, fingerprint: str, reply: str) -> None:
+        """Keep the reply of the write that this transaction is."""
+
+
+class Transaction(Protocol):
+    """One consistent view of a namespace; in a write, all of its changes happen or none."""
+
+    namespace: str
+    now: str
+    entities: Entities
+    relations: Relations
+    versions: Versions
+    index: Index
+    requests: Requests
+
+
+class Store(Protocol):
+    """A store: runs functions in transactions. Safe for many threads."""
+
+    def write(self, work: Callable[[Transaction], T], namespace: str, timeout_s: float) -> T:
+        """Run `work` alone, and return what it returned once it is safe on disk.
+
+        What `work` raises takes back its changes only. Raises: Busy, TimedOut, ShuttingDown, ReadOnly, DiskFull.
+        """
+
+    def read(self, work: Callable[[Transaction], T], namespace: str, timeout_s: float) -> T:
+        """Run `work` on a snapshot; it waits for no writer. Raises: Busy, TimedOut, Corrupt."""
+
+    def gauges(self) -> Mapping[str, int]:
+        """Figures of the engine: queue_depth, commits, committed_requests."""
+
+    def close(self) -> None:
+        """Finish what was begun, write what was gathered, and let go of the files."""

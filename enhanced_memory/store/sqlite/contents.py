@@ -1,0 +1,83 @@
+"""Contents: observations to stored bytes and back, with what was read lately kept decoded.
+
+Above it lie `entities` and `versions`; below it the codec.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+from enhanced_memory.store.sqlite.codec import Codec, CorruptBlob, checksum, observations_of
+
+_SMALL_BLOB = 8 * 1024
+_KEPT_SMALL = 8_192
+_KEPT_LARGE = 16
+"""Blobs kept decoded: at most 8,192 of up to 8 KiB, and 16 larger ones."""
+
+
+@dataclass(frozen=True, slots=True)
+class Packed:
+    """Stored bytes with their SHA-256 (hex), and the size of the same as compact JSON."""
+
+    blob: bytes
+    checksum: str
+    original_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Unpacked:
+    """Observations with their places in the index (None: 1, 2, 3, …)."""
+
+    observations: tuple[str, ...]
+    slots: tuple[int, ...] | None
+
+
+class Contents:
+    """Packs and unpacks; safe for many threads.
+
+    What was unpacked is kept by its bytes and checksum together, so bytes that changed are never mistaken for it.
+    """
+
+    def __init__(self, codec: Codec) -> None:
+        self._codec = codec
+        self._small = lru_cache(_KEPT_SMALL)(self._unpack)
+        self._large = lru_cache(_KEPT_LARGE)(self._unpack)
+
+    def pack(self, observations: Sequence[str], slots: Sequence[int] | None) -> Packed:
+        """The observations as stored."""
+        data: dict[str, Any] = {"observations": list(observations)}
+        original_bytes = len(json.dumps(data, ensure_ascii=False, separators=(",", ":")).encode())
+        if slots is not None:
+            data["slots"] = list(slots)
+        blob = self._codec.encode(data)
+        return Packed(blob, checksum(blob), original_bytes)
+
+    def unpack(self, blob: bytes, stored_checksum: str) -> Unpacked:
+        """The observations again. Raises: CorruptBlob: the bytes fail a check; the sentence says which."""
+        return (self._small if len(blob) <= _SMALL_BLOB else self._large)(blob, stored_checksum)
+
+    def pack_delta(self, delta: dict[str, Any]) -> Packed:
+        """A delta as stored."""
+        blob = self._codec.encode(delta)
+        return Packed(blob, checksum(blob), 0)
+
+    def unpack_delta(self, blob: bytes, stored_checksum: str) -> dict[str, Any]:
+        """The delta again. Raises: CorruptBlob."""
+        delta = self._codec.decode(blob, stored_checksum)
+        if not isinstance(delta, dict):
+            raise CorruptBlob("it holds something else than a delta")
+        return delta
+
+    def _unpack(self, blob: bytes, stored_checksum: str) -> Unpacked:
+        data = self._codec.decode(blob, stored_checksum)
+        observations = tuple(observations_of(data))
+        slots = data.get("slots") if isinstance(data, dict) else None
+        if slots is None:
+            return Unpacked(observations, None)
+        if not isinstance(slots, list) or len(slots) != len(observations) or not all(type(s) is int for s in slots):
+            raise CorruptBlob("its index places do not fit its observations")
+        return Unpacked(observations, tuple(slots))

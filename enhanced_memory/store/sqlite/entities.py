@@ -1,0 +1,458 @@
+"""Entities: what is remembered, as it stands now.
+
+Above it lies the store's transaction; below it contents, versions and the index queue. Every change of content goes
+through here, so that the row, its version and its index rows are one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from enhanced_memory.errors import Corrupt
+from enhanced_memory.store.base import Change, Draft, Entity, Filter, Statistics
+from enhanced_memory.store.sqlite.codec import CorruptBlob
+from enhanced_memory.store.sqlite.contents import Packed, Unpacked
+from enhanced_memory.store.sqlite.filters import conditions, marks
+from enhanced_memory.store.sqlite.indexing import Fields, row_number
+from enhanced_memory.store.sqlite.relations import SQLiteRelations
+from enhanced_memory.store.sqlite.scope import Scope
+from enhanced_memory.store.sqlite.versions import SQLiteVersions
+
+_SELECT = (
+    "SELECT entities.id, n.name, entities.name, entities.entity_type, entities.tier, entities.always_include, entities.relevance_score, entities.source_session,"
+    " entities.source_timestamp, entities.extraction_method, entities.last_confirmed, entities.access_count, entities.created_at, entities.updated_at,"
+    " entities.last_accessed, entities.current_version, entities.current_branch, entities.original_size, entities.compressed_size, entities.checksum,"
+    " entities.compressed_data FROM entities JOIN namespaces n ON n.id = entities.namespace_id"
+)
+_INSERT = (
+    "INSERT INTO entities (namespace_id, name, entity_type, tier, compressed_data, original_size, compressed_size,"
+    " compression_ratio, checksum, created_at, updated_at, last_accessed, always_include, relevance_score,"
+    " source_session, source_timestamp, extraction_method)"
+    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING id"
+)
+_ATTRIBUTES = frozenset(
+    {
+        "tier",
+        "always_include",
+        "relevance_score",
+        "source_session",
+        "source_timestamp",
+        "extraction_method",
+        "last_confirmed",
+    }
+)
+_CHUNK = 500
+
+
+class SQLiteEntities:
+    """The `entities` table of one namespace."""
+
+    def __init__(self, scope: Scope, versions: SQLiteVersions, relations: SQLiteRelations) -> None:
+        self._scope = scope
+        self._versions = versions
+        self._relations = relations
+
+    # ------------------------------------------------------------------------------------------------------ reading
+
+    def find(self, name: str) -> Entity | None:
+        """The entity called `name`, or None."""
+        row = self._scope.connection.execute(
+            f"{_SELECT} WHERE entities.namespace_id = ? AND entities.name = ? AND entities.deleted_at IS NULL",
+            (self._scope.namespace_id, name),
+        ).fetchone()
+        return None if row is None else self._entity(row)
+
+    def find_many(self, names: Sequence[str]) -> dict[str, Entity]:
+        """Those of `names` that exist, by name."""
+        found: dict[str, Entity] = {}
+        for start in range(0, len(names), _CHUNK):
+            part = names[start : start + _CHUNK]
+            statement = (
+                f"{_SELECT} WHERE entities.namespace_id = ? AND entities.deleted_at IS NULL AND entities.name IN ({marks(len(part))})"
+            )
+            for row in self._scope.connection.execute(statement, (self._scope.namespace_id, *part)):
+                found[row[2]] = self._entity(row)
+        return found
+
+    def by_ids(self, ids: Sequence[int]) -> dict[int, Entity]:
+        """Those of `ids` that live, in whatever namespace, by number."""
+        found: dict[int, Entity] = {}
+        for start in range(0, len(ids), _CHUNK):
+            part = ids[start : start + _CHUNK]
+            statement = f"{_SELECT} WHERE entities.deleted_at IS NULL AND entities.id IN ({marks(len(part))})"
+            for row in self._scope.connection.execute(statement, part):
+                found[row[0]] = self._entity(row)
+        return found
+
+    def page(self, after: int, limit: int, entity_type: str | None = None) -> list[Entity]:
+        """Up to `limit` entities numbered above `after`, in that order."""
+        condition = "" if entity_type is None else " AND entities.entity_type = ?"
+        values = [] if entity_type is None else [entity_type]
+        rows = self._scope.connection.execute(
+            f"{_SELECT} WHERE +entities.namespace_id = ? AND entities.deleted_at IS NULL AND entities.id > ?{condition}"
+            " ORDER BY entities.id LIMIT ?",
+            (self._scope.namespace_id, after, *values, limit),
+        )
+        return [self._entity(row) for row in rows.fetchall()]
+
+    def count(self, entity_type: str | None = None) -> int:
+        """How many there are."""
+        condition = "" if entity_type is None else " AND entity_type = ?"
+        values = [] if entity_type is None else [entity_type]
+        statement = f"SELECT count(*) FROM entities WHERE namespace_id = ? AND deleted_at IS NULL{condition}"
+        return int(self._scope.connection.execute(statement, (self._scope.namespace_id, *values)).fetchone()[0])
+
+    def recent(self, wanted: Filter, limit: int, offset: int = 0) -> list[Entity]:
+        """Entities most recently used first."""
+        parts, values = conditions(self._scope, wanted)
+        rows = self._scope.connection.execute(
+            f"{_SELECT} WHERE {' AND '.join(parts)} ORDER BY entities.last_accessed DESC, entities.id DESC"
+            " LIMIT ? OFFSET ?",
+            (*values, limit, offset),
+        )
+        return [self._entity(row) for row in rows.fetchall()]
+
+    def count_accesses(self, ids: Iterable[int]) -> None:
+        """Note that these were read; it is written later, together with others."""
+        self._scope.count_accesses(ids)
+
+    # ------------------------------------------------------------------------------------------------------ writing
+
+    def create(self, draft: Draft, change: Change) -> Entity:
+        """A new entity with its next version. The name must be free; one deleted under it comes back anew."""
+        deleted = self._deleted(draft.name)
+        if deleted is not None:
+            return self._recreate(deleted, draft, change)
+        scope = self._scope
+        packed = scope.contents.pack(draft.observations, None)
+        (number,) = scope.connection.execute(
+            _INSERT,
+            (
+                scope.own_namespace(),
+                draft.name,
+                draft.entity_type,
+                draft.tier,
+                packed.blob,
+                packed.original_bytes,
+                len(packed.blob),
+                len(packed.blob) / packed.original_bytes,
+                packed.checksum,
+                scope.now,
+                scope.now,
+                scope.now,
+                draft.always_include,
+                draft.relevance_score,
+                draft.source_session,
+                draft.source_timestamp,
+                draft.extraction_method,
+            ),
+        ).fetchone()
+        self._versions.begin(number, draft.name, draft.entity_type, change)
+        self._index(number, draft.name, draft.entity_type, draft.observations)
+        return Entity(
+            id=number,
+            namespace=scope.namespace,
+            name=draft.name,
+            entity_type=draft.entity_type,
+            observations=tuple(draft.observations),
+            tier=draft.tier,
+            always_include=draft.always_include,
+            relevance_score=draft.relevance_score,
+            source_session=draft.source_session,
+            source_timestamp=draft.source_timestamp,
+            extraction_method=draft.extraction_method,
+            last_confirmed=None,
+            access_count=0,
+            created_at=scope.now,
+            updated_at=scope.now,
+            last_accessed=scope.now,
+            version=1,
+            branch="main",
+            original_bytes=packed.original_bytes,
+            stored_bytes=len(packed.blob),
+            checksum=packed.checksum,
+        )
+
+    def update(
+        self,
+        entity: Entity,
+        change: Change,
+        *,
+        name: str | None = None,
+        entity_type: str | None = None,
+        observations: Sequence[str] | None = None,
+        attributes: Mapping[str, Any] | None = None,
+    ) -> Entity:
+        """The entity changed. A change of name, type or observations appends a version; `attributes` do not."""
+        wanted = {key: value for key, value in (attributes or {}).items() if getattr(entity, key) != value}
+        unknown = wanted.keys() - _ATTRIBUTES
+        if unknown:
+            raise ValueError(f"no attributes of an entity: {sorted(unknown)}")
+        name = entity.name if name is None else name
+        entity_type = entity.entity_type if entity_type is None else entity_type
+        relabelled = (name, entity_type) != (entity.name, entity.entity_type)
+        if relabelled or (observations is not None and tuple(observations) != entity.observations):
+            _refuse_damaged(entity)
+            contents = entity.observations if observations is None else observations
+            wanted |= self._new_content(entity, change, name, entity_type, contents)
+            if relabelled:
+                self._delete_label(entity)
+                self._insert_label(entity.id, name, entity_type)
+        if not wanted:
+            return entity
+        wanted["updated_at"] = self._scope.now
+        self._set(entity.id, wanted)
+        return self._by_id(entity.id)
+
+    def delete(self, entity: Entity, change: Change) -> None:
+        """Take the entity and its relations out of every read and search; the history stays."""
+        if entity.damage is None:
+            number = self._versions.append(
+                entity,
+                change,
+                entity.observations,
+                entity.stored_bytes,
+                name=entity.name,
+                entity_type=entity.entity_type,
+            )
+            self._delete_label(entity)
+            for place, text in enumerate(entity.observations):
+                self._delete_observation(entity, place, text)
+            self._set(entity.id, {"current_version": number})
+        # The index rows of a damaged entity cannot be told any more; searches pass over those of deleted entities.
+        self._relations.end_all(entity.id)
+        self._set(entity.id, {"deleted_at": self._scope.now, "updated_at": self._scope.now})
+
+    def index_anew(self, entity: Entity) -> None:
+        """Put an entity that the index does not know into it."""
+        self._index(entity.id, entity.name, entity.entity_type, entity.observations, entity.slots)
+
+    def write_accesses(self, counts: Mapping[int, int]) -> None:
+        """Add gathered accesses to their entities."""
+        self._scope.connection.executemany(
+            "UPDATE entities SET access_count = access_count + ?, last_accessed = ? WHERE id = ?",
+            [(count, self._scope.now, number) for number, count in counts.items()],
+        )
+
+    # --------------------------------------------------------------------------------------------------- statistics
+
+    def statistics(self) -> Statistics:
+        """Figures for the status report."""
+        execute = self._scope.connection.execute
+        number = (self._scope.namespace_id,)
+        live = "FROM entities WHERE namespace_id = ? AND deleted_at IS NULL"
+        entities, original, stored, pinned, extracted = execute(
+            "SELECT count(*), coalesce(sum(original_size), 0), coalesce(sum(compressed_size), 0),"
+            f" coalesce(sum(always_include), 0), coalesce(sum(extraction_method = 'auto'), 0) {live}",
+            number,
+        ).fetchone()
+        tiers = {"working": 0, "episodic": 0, "semantic": 0, "procedural": 0}
+        tiers.update(execute(f"SELECT tier, count(*) {live} GROUP BY tier", number).fetchall())
+        (versions,) = execute(
+            "SELECT count(*) FROM versions WHERE entity_id IN (SELECT id FROM entities WHERE namespace_id = ?)", number
+        ).fetchone()
+        (extra_branches,) = execute(
+            "SELECT count(*) FROM branches b JOIN entities e ON e.id = b.entity_id"
+            " WHERE e.namespace_id = ? AND e.deleted_at IS NULL AND b.name <> 'main'",
+            number,
+        ).fetchone()
+        (relations,) = execute(
+            "SELECT count(*) FROM relations WHERE namespace_id = ? AND deleted_at IS NULL", number
+        ).fetchone()
+        (pending,) = execute(
+            "SELECT count(*) FROM conflicts WHERE namespace_id = ? AND resolution_status = 'pending'", number
+        ).fetchone()
+        (pages,), (page_bytes,) = execute("PRAGMA page_count").fetchone(), execute("PRAGMA page_size").fetchone()
+        by_namespace = dict(
+            execute(
+                "SELECT n.name, count(e.id) FROM namespaces n LEFT JOIN entities e"
+                " ON e.namespace_id = n.id AND e.deleted_at IS NULL GROUP BY n.id ORDER BY n.id"
+            ).fetchall()
+        )
+        return Statistics(
+            entities=entities,
+            relations=relations,
+            by_type=dict(execute(f"SELECT entity_type, count(*) {live} GROUP BY entity_type ORDER BY 2 DESC, 1", number)),
+            by_tier=tiers,
+            original_bytes=original,
+            stored_bytes=stored,
+            versions=versions,
+            branches=entities + extra_branches,
+            pending_conflicts=pending,
+            pinned=pinned,
+            auto_extracted=extracted,
+            store_bytes=pages * page_bytes,
+            namespaces=by_namespace,
+        )
+
+    # ------------------------------------------------------------------------------------------------------ helpers
+
+    def _entity(self, row: tuple[Any, ...]) -> Entity:
+        """A row as an entity; damaged content is told, not raised, so that one bad row hides no other."""
+        damage = None
+        try:
+            unpacked = self._scope.contents.unpack(row[20], row[19])
+        except CorruptBlob as error:
+            unpacked, damage = Unpacked((), None), str(error)
+        return Entity(
+            id=row[0],
+            namespace=row[1],
+            name=row[2],
+            entity_type=row[3],
+            observations=unpacked.observations,
+            tier=row[4],
+            always_include=bool(row[5]),
+            relevance_score=row[6],
+            source_session=row[7],
+            source_timestamp=row[8],
+            extraction_method=row[9],
+            last_confirmed=row[10],
+            access_count=row[11],
+            created_at=row[12],
+            updated_at=row[13],
+            last_accessed=row[14],
+            version=row[15],
+            branch=row[16],
+            original_bytes=row[17],
+            stored_bytes=row[18],
+            checksum=row[19],
+            slots=unpacked.slots,
+            damage=damage,
+        )
+
+    def _by_id(self, number: int) -> Entity:
+        """The entity of that number, deleted or not; it must be there."""
+        row = self._scope.connection.execute(f"{_SELECT} WHERE entities.id = ?", (number,)).fetchone()
+        return self._entity(row)
+
+    def _deleted(self, name: str) -> Entity | None:
+        """The entity deleted last under that name, unless it was merged into another."""
+        row = self._scope.connection.execute(
+            f"{_SELECT} WHERE entities.namespace_id = ? AND entities.name = ? AND entities.deleted_at IS NOT NULL"
+            " AND entities.parent_entity_id IS NULL ORDER BY entities.deleted_at DESC LIMIT 1",
+            (self._scope.namespace_id, name),
+        ).fetchone()
+        return None if row is None else self._entity(row)
+
+    def _recreate(self, deleted: Entity, draft: Draft, change: Change) -> Entity:
+        """A deleted entity begun anew: its history goes on, all else is as for a new one."""
+        if deleted.damage is not None:
+            _refuse_damaged(deleted)
+        packed = self._scope.contents.pack(draft.observations, None)
+        number = self._versions.append(
+            deleted, change, draft.observations, len(packed.blob), name=draft.name, entity_type=draft.entity_type
+        )
+        self._set(
+            deleted.id,
+            {
+                **_content_columns(packed, number),
+                "entity_type": draft.entity_type,
+                "tier": draft.tier,
+                "always_include": draft.always_include,
+                "relevance_score": draft.relevance_score,
+                "source_session": draft.source_session,
+                "source_timestamp": draft.source_timestamp,
+                "extraction_method": draft.extraction_method,
+                "last_confirmed": None,
+                "access_count": 0,
+                "created_at": self._scope.now,
+                "updated_at": self._scope.now,
+                "last_accessed": self._scope.now,
+                "deleted_at": None,
+            },
+        )
+        self._index(deleted.id, draft.name, draft.entity_type, draft.observations)
+        return self._by_id(deleted.id)
+
+    def _new_content(
+        self, entity: Entity, change: Change, name: str, entity_type: str, observations: Sequence[str]
+    ) -> dict[str, Any]:
+        """Index rows and version of a changed entity; returns the columns to set."""
+        slots = self._index_difference(entity, observations)
+        packed = self._scope.contents.pack(observations, slots)
+        number = self._versions.append(
+            entity, change, observations, len(packed.blob), name=name, entity_type=entity_type
+        )
+        return {**_content_columns(packed, number), "name": name, "entity_type": entity_type}
+
+    def _index_difference(self, entity: Entity, observations: Sequence[str]) -> list[int] | None:
+        """Bring the index rows from the entity's observations to `observations`; returns the places, None for 1, 2, …"""
+        old_slots = entity.slots or range(1, len(entity.observations) + 1)
+        places = dict(zip(entity.observations, old_slots, strict=True))
+        wanted = set(observations)
+        for place, text in enumerate(entity.observations):
+            if text not in wanted:
+                self._delete_observation(entity, place, text)
+        taken = {slot for text, slot in places.items() if text in wanted}
+        slots = []
+        free = max(taken, default=0) if len(taken) == max(taken, default=0) else 0
+        for text in observations:
+            slot = places.get(text)
+            if slot is None:
+                free += 1
+                while free in taken:
+                    free += 1
+                slot = free
+                taken.add(slot)
+                self._insert_observation(entity.id, slot, text)
+            slots.append(slot)
+        return None if slots == list(range(1, len(slots) + 1)) else slots
+
+    def _index(
+        self,
+        number: int,
+        name: str,
+        entity_type: str,
+        observations: Sequence[str],
+        slots: Sequence[int] | None = None,
+    ) -> None:
+        """All index rows of an entity that has none."""
+        self._insert_label(number, name, entity_type)
+        for slot, text in zip(slots or range(1, len(observations) + 1), observations, strict=True):
+            self._insert_observation(number, slot, text)
+
+    def _insert_label(self, number: int, name: str, entity_type: str) -> None:
+        self._scope.index_queue.insert(row_number(number, 0), self._label_fields(name, entity_type))
+
+    def _delete_label(self, entity: Entity) -> None:
+        self._scope.index_queue.delete(row_number(entity.id, 0), self._label_fields(entity.name, entity.entity_type))
+
+    def _insert_observation(self, number: int, slot: int, text: str) -> None:
+        self._scope.index_queue.insert(row_number(number, slot), self._observation_fields(text))
+
+    def _delete_observation(self, entity: Entity, place: int, text: str) -> None:
+        slot = place + 1 if entity.slots is None else entity.slots[place]
+        self._scope.index_queue.delete(row_number(entity.id, slot), self._observation_fields(text))
+
+    def _label_fields(self, name: str, entity_type: str) -> Fields:
+        return self._scope.analyser.label(name), self._scope.analyser.label(entity_type), (), ()
+
+    def _observation_fields(self, text: str) -> Fields:
+        return ((), (), *self._scope.analyser.observation(text))
+
+    def _set(self, number: int, columns: Mapping[str, Any]) -> None:
+        assignments = ", ".join(f"{column} = ?" for column in columns)
+        self._scope.connection.execute(f"UPDATE entities SET {assignments} WHERE id = ?", (*columns.values(), number))  # noqa: S608
+
+
+def _content_columns(packed: Packed, version: int) -> dict[str, Any]:
+    """The columns of the entities row that hold its content."""
+    return {
+        "compressed_data": packed.blob,
+        "original_size": packed.original_bytes,
+        "compressed_size": len(packed.blob),
+        "compression_ratio": len(packed.blob) / packed.original_bytes,
+        "checksum": packed.checksum,
+        "current_version": version,
+    }
+
+
+def _refuse_damaged(entity: Entity) -> None:
+    """Raises: Corrupt: the entity's content cannot be read, so it cannot be changed."""
+    if entity.damage is not None:
+        raise Corrupt(
+            f"{entity.name!r} cannot be read: {entity.damage}",
+            hint="restore the database from a backup, or delete this entity; the others are not touched",
+            details={"entity": entity.name},
+        )

@@ -1,0 +1,87 @@
+"""Index rows: how they are numbered, and the queue in which they wait for the end of a group of writes.
+
+Above it lie `index` and `entities`; below it the connection.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from enhanced_memory.store.sqlite.connections import Connection
+
+_NEAR_SLOTS = 8
+_FAR_SLOTS = 16_384
+_FAR_ROWS = 1 << 40
+"""Row numbers: the first 8 places of an entity lie at id * 8, the others from 2^40 on at id * 16,384.
+
+Dense numbers keep the index's lists of rows short, and most entities hold few observations; 16,384 places hold the
+10,000 observations an entity may have, and those it lost meanwhile.
+"""
+
+
+def row_number(entity_id: int, slot: int) -> int:
+    """The index row of an entity's place `slot`."""
+    if slot < _NEAR_SLOTS:
+        return entity_id * _NEAR_SLOTS + slot
+    return _FAR_ROWS + entity_id * _FAR_SLOTS + slot
+
+
+def entity_and_slot(row: int) -> tuple[int, int]:
+    """Whose row it is: entity number and place."""
+    return divmod(row, _NEAR_SLOTS) if row < _FAR_ROWS else divmod(row - _FAR_ROWS, _FAR_SLOTS)
+
+
+ENTITY_OF_ROW = (
+    f"CASE WHEN search_index.rowid < {_FAR_ROWS} THEN search_index.rowid / {_NEAR_SLOTS}"
+    f" ELSE (search_index.rowid - {_FAR_ROWS}) / {_FAR_SLOTS} END"
+)
+"""The same in SQL."""
+
+_INSERT = "INSERT INTO search_index (rowid, name, type, who, body) VALUES (?, ?, ?, ?, ?)"
+_DELETE = "INSERT INTO search_index (search_index, rowid, name, type, who, body) VALUES ('delete', ?, ?, ?, ?, ?)"
+
+Fields = tuple[Sequence[str], Sequence[str], Sequence[str], Sequence[str]]
+"""Words of the columns name, type, who, body."""
+
+
+class IndexQueue:
+    """Changes of the index that wait for the end of the writer's group.
+
+    The full-text index writes a segment of its own at every savepoint, which doubles the price of a small write; so
+    each request's changes are kept aside, and those of the whole group are written together before it commits.
+    A request that searches gets them written first. Used by the writer's thread alone.
+    """
+
+    def __init__(self) -> None:
+        self._settled: list[tuple[str, tuple[object, ...]]] = []  # of requests that succeeded, not yet written
+        self._own: list[tuple[str, tuple[object, ...]]] = []  # of the request that runs
+        self._exposed: list[tuple[str, tuple[object, ...]]] = []  # settled ones written inside its savepoint
+
+    def insert(self, row: int, fields: Fields) -> None:
+        """Add a row."""
+        self._own.append((_INSERT, (row, *map(" ".join, fields))))
+
+    def delete(self, row: int, fields: Fields) -> None:
+        """Take a row away; `fields` must be what it was inserted with."""
+        self._own.append((_DELETE, (row, *map(" ".join, fields))))
+
+    def begin_group(self) -> None:
+        """A transaction begins."""
+        self._settled, self._own, self._exposed = [], [], []
+
+    def succeed(self) -> None:
+        """The request that ran is to be kept."""
+        self._settled += self._own
+        self._own, self._exposed = [], []
+
+    def fail(self) -> None:
+        """The request that ran is taken back, with all that was written inside its savepoint."""
+        self._settled = self._exposed + self._settled
+        self._own, self._exposed = [], []
+
+    def flush(self, connection: Connection) -> None:
+        """Write what waits."""
+        for statement, values in self._settled + self._own:
+            connection.execute(statement, values)
+        self._exposed += self._settled
+        self._settled, self._own = [], []

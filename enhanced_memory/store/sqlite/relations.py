@@ -1,0 +1,109 @@
+"""Relations between entities.
+
+Above it lies the store's transaction. A relation that ends keeps its row with the time of its end, for the history.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from enhanced_memory.store.base import Edge
+from enhanced_memory.store.sqlite.filters import marks
+from enhanced_memory.store.sqlite.scope import Scope
+
+_SELECT = (
+    "SELECT r.id, a.name, b.name, r.relation_type, r.strength, r.metadata FROM relations r"
+    " JOIN entities a ON a.id = r.from_entity_id JOIN entities b ON b.id = r.to_entity_id WHERE r.deleted_at IS NULL"
+)
+_CHUNK = 500
+
+
+class SQLiteRelations:
+    """The `relations` table of one namespace."""
+
+    def __init__(self, scope: Scope) -> None:
+        self._scope = scope
+
+    def create(self, edge: Edge, source_id: int, target_id: int) -> bool:
+        """Make the relation; False if there is one of this type between the two already."""
+        metadata = None if edge.metadata is None else json.dumps(edge.metadata, ensure_ascii=False, sort_keys=True)
+        cursor = self._scope.connection.execute(
+            "INSERT INTO relations (namespace_id, from_entity_id, to_entity_id, relation_type, strength, metadata,"
+            " created_at) VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+            (
+                self._scope.own_namespace(),
+                source_id,
+                target_id,
+                edge.relation_type,
+                edge.strength,
+                metadata,
+                self._scope.now,
+            ),
+        )
+        return cursor.rowcount == 1
+
+    def delete(self, source_id: int, target_id: int, relation_type: str) -> bool:
+        """End the relation; False if there is none."""
+        cursor = self._scope.connection.execute(
+            "UPDATE relations SET deleted_at = ? WHERE from_entity_id = ? AND to_entity_id = ? AND relation_type = ?"
+            " AND deleted_at IS NULL",
+            (self._scope.now, source_id, target_id, relation_type),
+        )
+        return cursor.rowcount == 1
+
+    def end_all(self, entity_id: int) -> None:
+        """End every relation of an entity, for its deletion."""
+        self._scope.connection.execute(
+            "UPDATE relations SET deleted_at = ? WHERE from_entity_id = ? AND deleted_at IS NULL",
+            (self._scope.now, entity_id),
+        )
+        self._scope.connection.execute(
+            "UPDATE relations SET deleted_at = ? WHERE to_entity_id = ? AND deleted_at IS NULL",
+            (self._scope.now, entity_id),
+        )
+
+    def between(self, source_id: int, target_id: int, relation_type: str) -> Edge | None:
+        """The relation, or None."""
+        row = self._scope.connection.execute(
+            f"{_SELECT} AND r.from_entity_id = ? AND r.to_entity_id = ? AND r.relation_type = ?",
+            (source_id, target_id, relation_type),
+        ).fetchone()
+        return None if row is None else _edge(row)
+
+    def touching(self, ids: Sequence[int], limit: int) -> list[Edge]:
+        """Relations with at least one end among `ids`, oldest first."""
+        found: dict[int, Edge] = {}
+        for column in ("from_entity_id", "to_entity_id"):
+            for part in _parts(ids):
+                statement = f"{_SELECT} AND r.{column} IN ({marks(len(part))}) ORDER BY r.id LIMIT ?"
+                for row in self._scope.connection.execute(statement, (*part, limit)):
+                    found[row[0]] = _edge(row)
+        return [found[number] for number in sorted(found)[:limit]]
+
+    def leaving(self, ids: Sequence[int]) -> list[Edge]:
+        """Relations that start at one of `ids`, oldest first."""
+        found: dict[int, Edge] = {}
+        for part in _parts(ids):
+            statement = f"{_SELECT} AND r.from_entity_id IN ({marks(len(part))})"
+            for row in self._scope.connection.execute(statement, part):
+                found[row[0]] = _edge(row)
+        return [found[number] for number in sorted(found)]
+
+    def page(self, after: int, limit: int) -> list[tuple[int, Edge]]:
+        """Up to `limit` relations numbered above `after`, with their numbers."""
+        statement = f"{_SELECT} AND r.namespace_id = ? AND r.id > ? ORDER BY r.id LIMIT ?"
+        rows = self._scope.connection.execute(statement, (self._scope.namespace_id, after, limit))
+        return [(row[0], _edge(row)) for row in rows]
+
+
+def _edge(row: tuple[Any, ...]) -> Edge:
+    metadata = None if row[5] is None else json.loads(row[5])
+    return Edge(source=row[1], target=row[2], relation_type=row[3], strength=row[4], metadata=metadata)
+
+
+def _parts(ids: Sequence[int]) -> Iterator[Sequence[int]]:
+    """The numbers in parts that fit one statement."""
+    for start in range(0, len(ids), _CHUNK):
+        yield ids[start : start + _CHUNK]

@@ -1,0 +1,88 @@
+"""What every table of one transaction shares: the connection, the namespace, the time, codec and index queue.
+
+Above it lie the files of the tables; below it the connection.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from functools import cached_property
+
+from enhanced_memory.store.base import Analyser
+from enhanced_memory.store.sqlite.connections import Connection
+from enhanced_memory.store.sqlite.contents import Contents
+from enhanced_memory.store.sqlite.indexing import IndexQueue
+
+_NO_NAMESPACE = -1
+"""Number that no namespace has: a read of an unknown namespace finds nothing."""
+
+
+def stamp(moment: datetime) -> str:
+    """A moment as it is stored and sent: UTC, ISO 8601 with microseconds and Z."""
+    return moment.astimezone(UTC).isoformat(timespec="microseconds")[:-6] + "Z"
+
+
+def earlier(now: str, seconds: float) -> str:
+    """The stamp that many seconds before `now`."""
+    return stamp(datetime.fromisoformat(now) - timedelta(seconds=seconds))
+
+
+class Clock:
+    """Stamps that only ever rise, so that the order of writes can be told from their times."""
+
+    def __init__(self, clock: Callable[[], datetime]) -> None:
+        self._clock = clock
+        self._last = datetime.min.replace(tzinfo=UTC)
+
+    def now(self) -> str:
+        """The time, for a read."""
+        return stamp(self._clock())
+
+    def tick(self) -> str:
+        """The time for a write: later than that of any write before. Called by the writer's thread alone."""
+        moment = self._clock()
+        if moment <= self._last:
+            moment = self._last + timedelta(microseconds=1)
+        self._last = moment
+        return stamp(moment)
+
+
+@dataclass
+class Scope:
+    """One transaction's surroundings. `count_accesses` gathers entity numbers to be written later."""
+
+    connection: Connection
+    namespace: str
+    now: str
+    contents: Contents
+    analyser: Analyser
+    index_queue: IndexQueue
+    count_accesses: Callable[[Iterable[int]], None]
+
+    @cached_property
+    def namespace_id(self) -> int:
+        """The namespace's number, or one that matches nothing if it is not there yet."""
+        return self.numbers([self.namespace]).get(self.namespace, _NO_NAMESPACE)
+
+    def numbers(self, namespaces: Iterable[str]) -> dict[str, int]:
+        """The numbers of those namespaces that exist."""
+        found = {}
+        for name in namespaces:
+            row = self.connection.execute("SELECT id FROM namespaces WHERE name = ?", (name,)).fetchone()
+            if row is not None:
+                found[name] = row[0]
+        return found
+
+    def own_namespace(self) -> int:
+        """The namespace's number; made if it is not there. For writes."""
+        if self.namespace_id == _NO_NAMESPACE:
+            self.namespace_id = self.connection.execute(
+                "INSERT INTO namespaces (name, created_at) VALUES (?, ?) RETURNING id", (self.namespace, self.now)
+            ).fetchone()[0]
+        return self.namespace_id
+
+    def flush_index(self) -> None:
+        """Let this transaction's searches see its own writes, and those of its group."""
+        self.index_queue.flush(self.connection)

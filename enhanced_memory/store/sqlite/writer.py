@@ -1,0 +1,191 @@
+"""The writer: one thread that owns the one connection that writes, and commits many waiting requests at once.
+
+It takes what waits, runs each request in a savepoint of one transaction, commits (synced), and only then answers
+them all. Above it lies the store; below it the connection.
+"""
+
+from __future__ import annotations
+
+import logging
+import queue
+import sqlite3
+import threading
+import time
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from enhanced_memory.errors import Busy, EnhancedMemoryError, Internal, ShuttingDown
+from enhanced_memory.store.sqlite.connections import Connection, translation
+
+_LARGEST_GROUP = 256
+"""Requests in one transaction at the most: bounds how long the first of them waits for the last."""
+
+_HOUSEKEEPING_EVERY_S = 1.0
+
+log = logging.getLogger(__name__)
+
+
+class Chores(Protocol):
+    """What the writer does beside the requests, in its own thread."""
+
+    def begin_group(self) -> None:
+        """A transaction begins; forget what an earlier, lost one gathered."""
+
+    def end_group(self, connection: Connection) -> None:
+        """Write what the requests of the transaction gathered, before it commits."""
+
+    def tidy(self, connection: Connection, idle: bool) -> None:
+        """About once a second, between transactions; opens its own."""
+
+
+class _Job:
+    """One request on its way through the writer."""
+
+    __slots__ = ("claim", "deadline", "done", "error", "result", "work")
+
+    def __init__(self, work: Callable[[Connection], Any], deadline: float) -> None:
+        self.work = work
+        self.deadline = deadline
+        self.claim = threading.Lock()  # whoever takes it decides: the writer to run the job, the caller to give it up
+        self.done = threading.Event()
+        self.result: Any = None
+        self.error: BaseException | None = None
+
+
+class Writer:
+    """The queue before the writing connection, and the thread behind it."""
+
+    def __init__(self, connection: Connection, max_queue: int, chores: Chores) -> None:
+        self._connection = connection
+        self._max_queue = max_queue
+        self._chores = chores
+        self._waiting: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
+        self._closing = False
+        self.commits = 0
+        self.committed_requests = 0
+        self._thread = threading.Thread(target=self._run, name="writer", daemon=True)
+        self._thread.start()
+
+    @property
+    def queue_depth(self) -> int:
+        """Requests that wait."""
+        return self._waiting.qsize()
+
+    def submit(self, work: Callable[[Connection], Any], timeout_s: float) -> Any:
+        """Run `work` in the writer's thread and return its result once it is committed and synced.
+
+        Raises: Busy: the queue is full, or its turn did not come within `timeout_s`; it was not run.
+                ShuttingDown; whatever `work` raised, its changes taken back; a translated error of the commit.
+        """
+        if self._closing:
+            raise ShuttingDown("the service is ending and takes no more writes", hint="ask again when it is back")
+        if self._waiting.qsize() >= self._max_queue:
+            raise Busy("too many writes are waiting", hint="ask again in a moment")
+        job = _Job(work, time.monotonic() + timeout_s)
+        self._waiting.put(job)
+        if not job.done.wait(timeout_s):
+            if job.claim.acquire(blocking=False):
+                raise Busy("the writer did not get to this request in time; it was not run", hint="ask again in a moment")
+            job.done.wait()  # it has begun: its statements end at the deadline, and only then is its fate known
+        if job.error is not None:
+            raise job.error
+        return job.result
+
+    def close(self) -> None:
+        """Finish what waits, then end the thread. Later requests get ShuttingDown."""
+        self._closing = True
+        self._waiting.put(None)
+        self._thread.join()
+
+    def _run(self) -> None:
+        last_housekeeping = time.monotonic()
+        ended = False
+        while not ended:
+            group, ended = self._take()
+            if group:
+                self._commit(group)
+            if ended or time.monotonic() - last_housekeeping >= _HOUSEKEEPING_EVERY_S:
+                self._tidy(idle=not group)
+                last_housekeeping = time.monotonic()
+
+    def _take(self) -> tuple[list[_Job], bool]:
+        """What waits, as far as it fits one transaction, and whether the end was asked for."""
+        group: list[_Job] = []
+        try:
+            job = self._waiting.get(timeout=_HOUSEKEEPING_EVERY_S)
+            while job is not None:
+                if job.claim.acquire(blocking=False):
+                    group.append(job)
+                if len(group) >= _LARGEST_GROUP:
+                    return group, False
+                job = self._waiting.get_nowait()
+        except queue.Empty:
+            return group, False
+        return group, True
+
+    def _commit(self, group: list[_Job]) -> None:
+        """Run the group in one transaction and answer it; if the transaction is lost, each request alone."""
+        try:
+            self._attempt(group)
+        except sqlite3.Error as error:
+            self._roll_back()
+            if len(group) == 1:
+                group[0].result, group[0].error = None, translation(error)
+            else:
+                # Nobody was answered and nothing is left of the transaction, so running each again is safe, and
+                # a request that fits (a full disk may hold one more) is not taken down by one that does not.
+                for job in group:
+                    job.error = None
+                    self._commit([job])
+                return
+        except BaseException as error:
+            self._roll_back()
+            log.exception("the writer met an error outside any request")
+            for job in group:
+                job.result, job.error = None, Internal(f"the write failed ({type(error).__name__})")
+        for job in group:
+            job.done.set()
+
+    def _attempt(self, group: list[_Job]) -> None:
+        """The group's requests, each in its savepoint, and the commit. Raises: sqlite3.Error: the transaction is lost."""
+        connection = self._connection
+        connection.deadline = float("inf")
+        connection.execute("BEGIN IMMEDIATE")
+        self._chores.begin_group()
+        for job in group:
+            connection.execute("SAVEPOINT request")
+            connection.deadline = job.deadline
+            try:
+                job.result = job.work(connection)
+            except BaseException as error:
+                connection.deadline = float("inf")
+                if not connection.in_transaction:
+                    raise _as_lost(error) from error
+                job.error = translation(error) if isinstance(error, sqlite3.Error) else error
+                connection.execute("ROLLBACK TO request")
+            connection.deadline = float("inf")
+            connection.execute("RELEASE request")
+        self._chores.end_group(connection)
+        connection.execute("COMMIT")
+        self.commits += 1
+        self.committed_requests += sum(job.error is None for job in group)
+
+    def _roll_back(self) -> None:
+        if self._connection.in_transaction:
+            try:
+                self._connection.execute("ROLLBACK")
+            except sqlite3.Error:
+                log.exception("the transaction could not be rolled back")
+
+    def _tidy(self, idle: bool) -> None:
+        try:
+            self._chores.tidy(self._connection, idle)
+        except (sqlite3.Error, EnhancedMemoryError) as error:
+            self._roll_back()
+            log.warning("housekeeping failed and will be tried again: %s", error)
+
+
+def _as_lost(error: BaseException) -> sqlite3.Error:
+    """The error with which SQLite ended the whole transaction by itself."""
+    cause = error if isinstance(error, sqlite3.Error) else error.__cause__
+    return cause if isinstance(cause, sqlite3.Error) else sqlite3.OperationalError(str(error))
