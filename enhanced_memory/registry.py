@@ -166,7 +166,9 @@ def _params_model(handler: Callable[..., Any], hints: Mapping[str, Any]) -> type
             annotation = typing.Annotated[annotation, Field(alias=wire_name)]
         fields[parameter.name] = (annotation, default)
     return create_model(
-        f"{handler.__name__}_params", __config__=ConfigDict(extra="forbid", strict=True, title=handler.__name__), **fields
+        f"{handler.__name__}_params",
+        __config__=ConfigDict(extra="forbid", strict=True, title=handler.__name__),
+        **fields,
     )
 
 

@@ -29,8 +29,14 @@ TOOL_PROFILES = ("core", "full")
 class Settings:
     """Every setting of daemon, client, MCP server and command line, with its default and unit."""
 
-    db_path: str = _setting("~/.memories/memory.db", "MEMORY_DB_PATH", "Database file; its folder is made with mode 0700.")
-    socket_path: str = _setting("/tmp/memory-db.sock", "MEMORY_DB_SOCKET", "Path of the Unix socket.")
+    db_path: str = _setting(
+        "~/.memories/memory.db", "MEMORY_DB_PATH", "Database file; its folder is made with mode 0700."
+    )
+    socket_path: str = _setting(
+        "/tmp/memory-db.sock",  # noqa: S108 - promised; the daemon and the client check whose socket it is
+        "MEMORY_DB_SOCKET",
+        "Path of the Unix socket.",
+    )
     namespace: str = _setting("default", "MEMORY_NAMESPACE", "Namespace a client or MCP server works in.")
     tools: str = _setting("core", "MEMORY_TOOLS", "MCP tool profile: core or full.")
     autostart: bool = _setting(
@@ -80,7 +86,7 @@ def _expand(path: str) -> str:
 def _convert(spec: dataclasses.Field[Any], given: Any) -> Any:
     """`given` (text from the environment, or a flag's value) as the field's type, checked."""
     variable = spec.metadata["variable"]
-    kind = type(spec.default)
+    kind: Any = type(spec.default)
     if kind is bool:
         text = str(given).strip().lower()
         if text in ("1", "true", "yes", "on"):

@@ -7,11 +7,11 @@ annotations; their numbers come from the contract's section on limits.
 from __future__ import annotations
 
 import unicodedata
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final, Literal, NotRequired
 
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, StringConstraints, with_config
 from pydantic_core import PydanticCustomError
-from typing_extensions import NotRequired, TypedDict
+from typing_extensions import TypedDict
 
 MAX_BATCH: Final = 1_000
 MAX_OBSERVATIONS: Final = 10_000
@@ -104,18 +104,17 @@ class DeletionInput(TypedDict):
     observations: Observations
 
 
-RelationFields = with_config(INPUT)(
-    TypedDict(
-        "RelationFields",
-        {
-            "from": Name,
-            "to": Name,
-            "relationType": EntityType,
-            "strength": NotRequired[Fraction | None],
-            "metadata": NotRequired[dict[str, Any] | None],
-        },
-    )
+RelationFields = TypedDict(
+    "RelationFields",
+    {
+        "from": Name,
+        "to": Name,
+        "relationType": EntityType,
+        "strength": NotRequired[Fraction | None],
+        "metadata": NotRequired[dict[str, Any] | None],
+    },
 )
+with_config(INPUT)(RelationFields)
 RelationInput = Annotated[RelationFields, BeforeValidator(_without_reference_keys)]
 
 # ------------------------------------------------------------------------------------------------- what they receive

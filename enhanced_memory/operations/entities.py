@@ -142,9 +142,9 @@ def add_observations(
 @operation(writes=True, idempotent=True)
 def update_entity(
     ctx: Context,
-    entityName: Annotated[Name, Field(description="Entity to change.")],  # noqa: N803 - the wire's spelling
+    entityName: Annotated[Name, Field(description="Entity to change.")],
     name: Annotated[Name | None, Field(description="Its new name; history and relations stay.")] = None,
-    entityType: Annotated[EntityType | None, Field(description="Its new type.")] = None,  # noqa: N803
+    entityType: Annotated[EntityType | None, Field(description="Its new type.")] = None,
     always_include: Annotated[bool | None, Field(description="Pin it: it is part of every context.")] = None,
     relevance_score: Annotated[Fraction | None, Field(description="How much it matters, 0 to 1.")] = None,
     expected_version: Annotated[Version | None, Field(description="Change it only if this is its version.")] = None,
@@ -178,7 +178,8 @@ def update_entity(
 
 @operation(writes=True, idempotent=True)
 def confirm_entities(
-    ctx: Context, entityNames: Annotated[Names, Field(description="Entities that are still true.")]  # noqa: N803
+    ctx: Context,
+    entityNames: Annotated[Names, Field(description="Entities that are still true.")],
 ) -> Confirmed:
     """Say that memories still hold: their age counts from now, and their relevance is full again.
 
@@ -195,7 +196,8 @@ def confirm_entities(
 
 @operation(writes=True, core=True, destructive=True, idempotent=True)
 def delete_entities(
-    ctx: Context, entityNames: Annotated[Names, Field(description="Entities to forget.")]  # noqa: N803
+    ctx: Context,
+    entityNames: Annotated[Names, Field(description="Entities to forget.")],
 ) -> DeletedEntities:
     """Take entities and their relations out of every read and search; their history stays.
 

@@ -41,9 +41,7 @@ _RELATION = TypeAdapter(RelationFields)
 _ENTITY_KEYS = frozenset(EntityFields.__annotations__) - {"expected_version"}
 _RELATION_KEYS = frozenset({"from", "to", "relationType", "strength", "metadata"})
 
-_Cursor = Annotated[
-    str | None, Field(max_length=64, description="next_cursor of the page before; leave out to begin.")
-]
+_Cursor = Annotated[str | None, Field(max_length=64, description="next_cursor of the page before; leave out to begin.")]
 
 
 @operation(writes=False, core=True)

@@ -11,6 +11,7 @@ from enhanced_memory.operations.words import damaged, relation
 from enhanced_memory.registry import operation
 from enhanced_memory.rules import query as queries
 from enhanced_memory.rules.budget import tokens_of
+from enhanced_memory.rules.text import analyse_prefix
 from enhanced_memory.rules.tiers import relevance
 from enhanced_memory.shapes import EntityType, Found, FoundEntity, Fraction, Line, ObservationMatch, Tier
 from enhanced_memory.store.base import Entity, Filter, Match
@@ -69,6 +70,7 @@ def search_nodes(
         required=[phrase.tokens for phrase in asked.phrases],
         excluded=[word.tokens for word in asked.excluded],
         prefixes=[prefix.tokens for prefix in asked.prefixes],
+        name_prefixes=[tokens for word in asked.words if (tokens := analyse_prefix(word.text)) and len(tokens[-1]) >= 3],
     )
     if match.any_of or match.required or match.prefixes:
         found = _matching(ctx, match, wanted, depth=min(_DEEPEST, 4 * (offset + limit) + 60))
@@ -126,7 +128,9 @@ def _instant(ctx: Context, name: str, value: str | None) -> str | None:
     return instant
 
 
-def _matching(ctx: Context, match: Match, wanted: Filter, depth: int) -> list[tuple[Entity, float, list[ObservationMatch]]]:
+def _matching(
+    ctx: Context, match: Match, wanted: Filter, depth: int
+) -> list[tuple[Entity, float, list[ObservationMatch]]]:
     """Entities that match, best first, with the observations that did."""
     rows: dict[int, list[tuple[int, float]]] = {}
     for hit in ctx.store.index.best(match, wanted, depth):

@@ -91,7 +91,7 @@ class MemoryDBService:
         self.begin_shutdown()
         self._store.close()
 
-    # --------------------------------------------------------------------------------------------- the road of a request
+    # -------------------------------------------------------------------------------------------- the road of a request
 
     def _answer(self, request: Mapping[str, Any]) -> dict[str, Any]:
         if self._closing:

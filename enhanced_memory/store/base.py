@@ -131,13 +131,14 @@ class Match:
     """What the index is asked: any of `any_of`, all of `required`, none of `excluded`.
 
     Each is a sequence of phrases, a phrase a sequence of words that follow one another. `prefixes` are phrases too,
-    the last word of each being a beginning; they are added to `any_of`.
+    the last word of each being a beginning; they are added to `any_of`, as are `name_prefixes`, which count in names.
     """
 
     any_of: Sequence[Sequence[str]] = ()
     required: Sequence[Sequence[str]] = ()
     excluded: Sequence[Sequence[str]] = ()
     prefixes: Sequence[Sequence[str]] = ()
+    name_prefixes: Sequence[Sequence[str]] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -87,7 +87,9 @@ def translation(error: sqlite3.Error) -> EnhancedMemoryError:
     """What a sqlite3 error means to a caller."""
     primary = (getattr(error, "sqlite_errorcode", None) or 0) & 0xFF
     if primary == sqlite3.SQLITE_FULL:
-        return DiskFull("the disk is full, so nothing was stored", hint="free some space; writing goes on by itself then")
+        return DiskFull(
+            "the disk is full, so nothing was stored", hint="free some space; writing goes on by itself then"
+        )
     if primary in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM):
         return ReadOnly(
             f"the database cannot be written ({error})", hint="check the owner, mode and mount of the database's folder"
@@ -97,7 +99,9 @@ def translation(error: sqlite3.Error) -> EnhancedMemoryError:
     if primary == sqlite3.SQLITE_INTERRUPT:
         return TimedOut("the operation took longer than its time limit and was stopped; nothing of it happened")
     if primary in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
-        return Busy("another process holds the database", hint="only the daemon may have it open; end the other program")
+        return Busy(
+            "another process holds the database", hint="only the daemon may have it open; end the other program"
+        )
     if primary == sqlite3.SQLITE_IOERR:
         return Internal(f"the disk failed while the database was in use ({error})", hint="check the disk, then restart")
     return Internal(f"the database refused a statement ({error})")

@@ -20,10 +20,10 @@ from enhanced_memory.store.sqlite.scope import Scope
 from enhanced_memory.store.sqlite.versions import SQLiteVersions
 
 _SELECT = (
-    "SELECT entities.id, n.name, entities.name, entities.entity_type, entities.tier, entities.always_include, entities.relevance_score, entities.source_session,"
-    " entities.source_timestamp, entities.extraction_method, entities.last_confirmed, entities.access_count, entities.created_at, entities.updated_at,"
-    " entities.last_accessed, entities.current_version, entities.current_branch, entities.original_size, entities.compressed_size, entities.checksum,"
-    " entities.compressed_data FROM entities JOIN namespaces n ON n.id = entities.namespace_id"
+    "SELECT entities.id, namespaces.name, entities.name, entity_type, tier, always_include, relevance_score,"
+    " source_session, source_timestamp, extraction_method, last_confirmed, access_count, entities.created_at,"
+    " updated_at, last_accessed, current_version, current_branch, original_size, compressed_size, checksum,"
+    " compressed_data FROM entities JOIN namespaces ON namespaces.id = entities.namespace_id"
 )
 _INSERT = (
     "INSERT INTO entities (namespace_id, name, entity_type, tier, compressed_data, original_size, compressed_size,"
@@ -48,10 +48,10 @@ _CHUNK = 500
 class SQLiteEntities:
     """The `entities` table of one namespace."""
 
-    def __init__(self, scope: Scope, versions: SQLiteVersions, relations: SQLiteRelations) -> None:
+    def __init__(self, scope: Scope) -> None:
         self._scope = scope
-        self._versions = versions
-        self._relations = relations
+        self._versions = SQLiteVersions(scope)
+        self._relations = SQLiteRelations(scope)
 
     # ------------------------------------------------------------------------------------------------------ reading
 
@@ -69,7 +69,8 @@ class SQLiteEntities:
         for start in range(0, len(names), _CHUNK):
             part = names[start : start + _CHUNK]
             statement = (
-                f"{_SELECT} WHERE entities.namespace_id = ? AND entities.deleted_at IS NULL AND entities.name IN ({marks(len(part))})"
+                f"{_SELECT} WHERE entities.namespace_id = ? AND entities.deleted_at IS NULL"
+                f" AND entities.name IN ({marks(len(part))})"
             )
             for row in self._scope.connection.execute(statement, (self._scope.namespace_id, *part)):
                 found[row[2]] = self._entity(row)
@@ -273,7 +274,9 @@ class SQLiteEntities:
         return Statistics(
             entities=entities,
             relations=relations,
-            by_type=dict(execute(f"SELECT entity_type, count(*) {live} GROUP BY entity_type ORDER BY 2 DESC, 1", number)),
+            by_type=dict(
+                execute(f"SELECT entity_type, count(*) {live} GROUP BY entity_type ORDER BY 2 DESC, 1", number)
+            ),
             by_tier=tiers,
             original_bytes=original,
             stored_bytes=stored,
@@ -377,7 +380,10 @@ class SQLiteEntities:
         return {**_content_columns(packed, number), "name": name, "entity_type": entity_type}
 
     def _index_difference(self, entity: Entity, observations: Sequence[str]) -> list[int] | None:
-        """Bring the index rows from the entity's observations to `observations`; returns the places, None for 1, 2, …"""
+        """Bring the index rows from the entity's observations to `observations`.
+
+        Returns the places, None for 1, 2, …
+        """
         old_slots = entity.slots or range(1, len(entity.observations) + 1)
         places = dict(zip(entity.observations, old_slots, strict=True))
         wanted = set(observations)
@@ -433,7 +439,7 @@ class SQLiteEntities:
 
     def _set(self, number: int, columns: Mapping[str, Any]) -> None:
         assignments = ", ".join(f"{column} = ?" for column in columns)
-        self._scope.connection.execute(f"UPDATE entities SET {assignments} WHERE id = ?", (*columns.values(), number))  # noqa: S608
+        self._scope.connection.execute(f"UPDATE entities SET {assignments} WHERE id = ?", (*columns.values(), number))
 
 
 def _content_columns(packed: Packed, version: int) -> dict[str, Any]:

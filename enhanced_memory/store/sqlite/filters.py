@@ -30,7 +30,7 @@ def is_everything(scope: Scope, wanted: Filter) -> bool:
     if wanted.entity_types or wanted.tiers or wanted.since is not None or wanted.until is not None:
         return False
     (total,) = scope.connection.execute("SELECT count(*) FROM namespaces").fetchone()
-    return len(scope.numbers(wanted.namespaces or [scope.namespace])) == total
+    return len(scope.numbers(wanted.namespaces or [scope.namespace])) == int(total)
 
 
 def marks(count: int) -> str:

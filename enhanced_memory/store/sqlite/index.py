@@ -77,7 +77,7 @@ class SQLiteIndex:
         joined = f" CROSS JOIN entities ON entities.id = {ENTITY_OF_ROW}" if parts else ""
         score, order = (f"bm25(search_index, {_WEIGHTS})", "2") if ranked else ("0.0", "1 DESC")
         statement = (
-            f"SELECT search_index.rowid, {score} FROM search_index{joined}"  # noqa: S608 - fixed words, bound values
+            f"SELECT search_index.rowid, {score} FROM search_index{joined}"
             f" WHERE {' AND '.join(['search_index MATCH ?', *parts])} ORDER BY {order} LIMIT ?"
         )
         rows = self._scope.connection.execute(statement, (expression, *values, limit)).fetchall()
@@ -91,7 +91,9 @@ def _phrase(words: Sequence[str]) -> str:
 
 def _expression(match: Match) -> str:
     """The match in FTS5's language, or "" if nothing is asked."""
-    wanted = [_phrase(words) for words in match.any_of] + [f"{_phrase(words)} *" for words in match.prefixes]
+    wanted = [_phrase(words) for words in match.any_of]
+    wanted += [f"{_phrase(words)} *" for words in match.prefixes]
+    wanted += [f"name : {_phrase(words)} *" for words in match.name_prefixes]
     parts = [f"({' OR '.join(wanted)})"] if wanted else []
     parts += [_phrase(words) for words in match.required]
     if not parts:

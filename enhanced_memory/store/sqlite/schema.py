@@ -109,7 +109,7 @@ def _from_guide(connection: Connection, scope_of: Callable[[str], Scope]) -> str
         columns = _columns(connection, table)
         if columns:
             selected = ", ".join(columns)
-            rows = connection.execute(f"SELECT {selected} FROM {table} ORDER BY id").fetchall()  # noqa: S608
+            rows = connection.execute(f"SELECT {selected} FROM {table} ORDER BY id").fetchall()
             old[table] = [dict(zip(columns, row, strict=True)) for row in rows]
     for table in reversed(list(old)):
         connection.execute(f"DROP TABLE {table}")

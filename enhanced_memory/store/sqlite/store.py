@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from typing import TypeVar
 
 from enhanced_memory.errors import Busy, ShuttingDown
-from enhanced_memory.store.base import Analyser, Transaction
+from enhanced_memory.store.base import Analyser, Entities, Index, Relations, Requests, Transaction, Versions
 from enhanced_memory.store.sqlite import dictionary, schema
 from enhanced_memory.store.sqlite.codec import Codec, checksum
 from enhanced_memory.store.sqlite.connections import BUSY_TIMEOUT_MS, Connection, open_reader, open_writer, translated
@@ -55,13 +55,11 @@ class SQLiteTransaction:
     def __init__(self, scope: Scope, frequencies: FrequencyCache) -> None:
         self.namespace = scope.namespace
         self.now = scope.now
-        versions = SQLiteVersions(scope)
-        relations = SQLiteRelations(scope)
-        self.versions = versions
-        self.relations = relations
-        self.entities = SQLiteEntities(scope, versions, relations)
-        self.index = SQLiteIndex(scope, frequencies)
-        self.requests = SQLiteRequests(scope)
+        self.entities: Entities = SQLiteEntities(scope)
+        self.relations: Relations = SQLiteRelations(scope)
+        self.versions: Versions = SQLiteVersions(scope)
+        self.index: Index = SQLiteIndex(scope, frequencies)
+        self.requests: Requests = SQLiteRequests(scope)
 
 
 class SQLiteStore:
@@ -182,7 +180,7 @@ class SQLiteStore:
         if counts or expire:
             scope = self._scope(connection, "default", self._clock.tick())
             connection.execute("BEGIN IMMEDIATE")
-            SQLiteTransaction(scope, self._frequencies).entities.write_accesses(counts)
+            SQLiteEntities(scope).write_accesses(counts)
             if expire:
                 self._requests_expired_at = now
                 connection.execute("DELETE FROM requests WHERE created_at < ?", (earlier(scope.now, KEEP_S),))
@@ -210,9 +208,7 @@ class SQLiteStore:
 
     # ------------------------------------------------------------------------------------------------------- helpers
 
-    def _scope(
-        self, connection: Connection, namespace: str, now: str, index_queue: IndexQueue | None = None
-    ) -> Scope:
+    def _scope(self, connection: Connection, namespace: str, now: str, index_queue: IndexQueue | None = None) -> Scope:
         return Scope(
             connection,
             namespace,
@@ -264,7 +260,8 @@ class SQLiteStore:
         def keep(connection: Connection) -> int:
             return int(
                 connection.execute(
-                    "INSERT INTO dictionaries (data, checksum, trained_on, created_at) VALUES (?, ?, ?, ?) RETURNING id",
+                    "INSERT INTO dictionaries (data, checksum, trained_on, created_at) VALUES (?, ?, ?, ?)"
+                    " RETURNING id",
                     (data, checksum(data), entities, self._clock.tick()),
                 ).fetchone()[0]
             )
@@ -299,7 +296,7 @@ class SQLiteStore:
         connection.execute("INSERT INTO search_index (search_index) VALUES ('delete-all')")
         for (namespace,) in connection.execute("SELECT name FROM namespaces").fetchall():
             scope = self._scope(connection, namespace, self._clock.tick())
-            entities = SQLiteTransaction(scope, self._frequencies).entities
+            entities = SQLiteEntities(scope)
             after = 0
             while page := entities.page(after, 500):
                 for entity in page:

@@ -90,15 +90,28 @@ class SQLiteVersions:
 
     def read(self, entity: Entity, version: int) -> PastVersion | None:
         """That version of the entity, whole, or None. Raises: Corrupt: its stored bytes fail their check."""
-        head = self._scope.connection.execute(
+        row = self._scope.connection.execute(
             "SELECT branch_name, parent_version, action, commit_message, author, session, method, created_at"
             " FROM versions WHERE entity_id = ? AND version_number = ?",
             (entity.id, version),
         ).fetchone()
-        if head is None:
+        if row is None:
             return None
         name, entity_type, observations = self._content(entity, version)
-        return PastVersion(version, *head, name, entity_type, tuple(observations))
+        return PastVersion(
+            version=version,
+            branch=row[0],
+            parent=row[1],
+            action=row[2],
+            message=row[3],
+            author=row[4],
+            session=row[5],
+            method=row[6],
+            created_at=row[7],
+            name=name,
+            entity_type=entity_type,
+            observations=tuple(observations),
+        )
 
     def _content(self, entity: Entity, version: int) -> tuple[str, str, list[str]]:
         """Name, type and observations at that version: its keyframe with the deltas since applied."""

@@ -85,7 +85,9 @@ class Writer:
         self._waiting.put(job)
         if not job.done.wait(timeout_s):
             if job.claim.acquire(blocking=False):
-                raise Busy("the writer did not get to this request in time; it was not run", hint="ask again in a moment")
+                raise Busy(
+                    "the writer did not get to this request in time; it was not run", hint="ask again in a moment"
+                )
             job.done.wait()  # it has begun: its statements end at the deadline, and only then is its fate known
         if job.error is not None:
             raise job.error
@@ -147,7 +149,7 @@ class Writer:
             job.done.set()
 
     def _attempt(self, group: list[_Job]) -> None:
-        """The group's requests, each in its savepoint, and the commit. Raises: sqlite3.Error: the transaction is lost."""
+        """Run the group's requests, each in its savepoint, and commit. Raises: sqlite3.Error: nothing is left of it."""
         connection = self._connection
         connection.deadline = float("inf")
         connection.execute("BEGIN IMMEDIATE")

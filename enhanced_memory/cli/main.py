@@ -1,0 +1,122 @@
+"""The `enhanced-memory` command: options of the whole program, its sub-commands, and how a run ends.
+
+Above it lies the installed command; below it the sub-commands, each imported when it is called. Exit status: 0 done,
+1 the request failed, 2 wrong usage, 3 no daemon to be had, 130 interrupted, 141 the reader of our output went away.
+"""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+from typing import Any, Final
+
+import click
+
+from enhanced_memory import __version__
+from enhanced_memory.cli import session as run
+from enhanced_memory.cli.session import Failed, Session
+
+COMMANDS: Final = {
+    "status": "memories",
+    "search": "memories",
+    "open": "memories",
+    "add": "memories",
+    "import": "transfer",
+    "export": "transfer",
+    "call": "anything",
+    "operations": "anything",
+    "serve": "programs",
+    "mcp": "programs",
+}
+"""Each sub-command, in the order of the help, and the module that holds it, as the function `<name>_command`."""
+
+
+class Program(click.Group):
+    """The group of sub-commands, which loads one only when it is asked for."""
+
+    def list_commands(self, _ctx: click.Context) -> list[str]:
+        """Every sub-command's name."""
+        return list(COMMANDS)
+
+    def get_command(self, _ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The sub-command called `cmd_name`, or None."""
+        if cmd_name not in COMMANDS:
+            return None
+        module = importlib.import_module(f"enhanced_memory.cli.{COMMANDS[cmd_name]}")
+        command: click.Command = getattr(module, f"{cmd_name}_command")
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """The sub-command that `args` begin with; the nearest is named where there is none."""
+        nearest = [] if args[0] in COMMANDS else difflib.get_close_matches(args[0], COMMANDS, n=1)
+        if nearest:
+            ctx.fail(f"There is no command {args[0]!r}. Did you mean {nearest[0]}?")
+        return super().resolve_command(ctx, args)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the sub-command. A reader who goes away ends the run here, before click makes status 1 of it."""
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:
+            return run.EXIT_PIPE_CLOSED
+
+
+program = Program(
+    name="enhanced-memory",
+    params=[*run.shared_options(inside=False)],
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    help="Look into the memory your assistants share, add to it, and move it in and out.",
+    epilog=run.examples(
+        ("enhanced-memory search where does Ada work", "the memories that answer best"),
+        ("enhanced-memory add 'Ada Lovelace' person 'Writes programs' 'Lives in London'", "remember something"),
+        ("enhanced-memory import memory.jsonl", "take over a file of the reference memory server"),
+        ("enhanced-memory export - | gzip > memory.jsonl.gz", "take everything along"),
+        ("enhanced-memory --json status", "for programs; --json may also stand at the end"),
+        ("enhanced-memory call find_path from=Ada to=Babbage", "any operation of the daemon, see `operations`"),
+    ),
+)
+click.version_option(__version__, prog_name="enhanced-memory", message="%(prog)s %(version)s")(program)
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Run the command line `argv` (the process's own where None) and end with its exit status.
+
+    Raises: SystemExit: always.
+    """
+    if sys.stdout.encoding.lower() != "utf-8" and hasattr(sys.stdout, "reconfigure"):
+        sys.stdout.reconfigure(errors="backslashreplace")  # a locale without our letters is no reason to fail
+    status = _status(argv)
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        status = run.EXIT_PIPE_CLOSED
+    if status == run.EXIT_PIPE_CLOSED:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the interpreter flushes once more at its end
+    sys.exit(status)
+
+
+def _status(argv: Sequence[str] | None) -> int:
+    """Run the command line and tell its failure, if there is one; the exit status."""
+    session = Session()
+    args = None if argv is None else list(argv)
+    try:
+        result: Any = program.main(args, "enhanced-memory", standalone_mode=False, obj=session)
+    except Failed as failed:
+        from enhanced_memory.cli import output
+
+        if session.json:
+            output.json_line(failed.reply)
+        else:
+            output.failure(failed.reply)
+        return failed.status
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        return run.EXIT_INTERRUPTED
+    return result if isinstance(result, int) else 0

@@ -1,0 +1,125 @@
+"""What the command line prints: JSON for programs, tables for people at a terminal, plain lines for pipes.
+
+Above it lie the commands; below it the hall. Standard library only until something is printed at a terminal: rich is
+imported there and nowhere else. Data goes to standard output, remarks, errors and progress to standard error.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from enhanced_memory.wire import encode
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+_ESCAPES = {code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160))} | {9: "\\t", 10: "\\n", 13: "\\r"}
+
+
+def at_terminal() -> bool:
+    """Whether a person reads standard output."""
+    return sys.stdout.isatty()
+
+
+def visible(text: object) -> str:
+    """`text` on one line, control characters escaped as Python writes them.
+
+    Memories are other people's words: printed raw, one could move the cursor, rename the window or fake a line.
+    """
+    return str(text).translate(_ESCAPES)
+
+
+def json_line(value: Mapping[str, Any]) -> None:
+    """`value` as one line of JSON on standard output, in UTF-8 whatever the locale says."""
+    raw_lines([encode(value)])
+
+
+def raw_lines(lines: Iterable[bytes]) -> None:
+    """Ready lines to standard output, byte for byte."""
+    sys.stdout.flush()
+    sys.stdout.buffer.writelines(lines)
+    sys.stdout.buffer.flush()
+
+
+def lines(rows: Iterable[Sequence[object]]) -> None:
+    """One line a row, its cells separated by tabs; a tab or newline inside a cell is escaped."""
+    for row in rows:
+        print("\t".join(visible(cell) for cell in row))
+
+
+def table(headings: Sequence[str], rows: Iterable[Sequence[object]], title: str | None = None) -> None:
+    """A table for a terminal; a heading that starts with `>` stands over numbers. A cell may hold several lines."""
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    drawn = Table(box=box.SIMPLE_HEAD, title=title and visible(title), title_justify="left", pad_edge=False)
+    for heading in headings:
+        drawn.add_column(heading.lstrip(">"), justify="right" if heading.startswith(">") else "left", overflow="fold")
+    for row in rows:
+        drawn.add_row(*(Text(several_lines(cell)) for cell in row))
+    _console().print(drawn)
+
+
+def block(heading: str, remark: str, items: Iterable[tuple[str, object]]) -> None:
+    """For a terminal: a bold heading with a remark beside it, and below it items behind their marks."""
+    from rich.table import Table
+    from rich.text import Text
+
+    console = _console()
+    console.print(Text(visible(heading), style="bold").append(f"  {visible(remark)}", style="not bold dim"))
+    body = Table.grid(padding=(0, 1))
+    body.add_column(width=2, justify="right")
+    body.add_column(overflow="fold")
+    for mark, text in items:
+        body.add_row(mark, Text(several_lines(text)))
+    console.print(body)
+
+
+def pretty_json(value: Mapping[str, Any]) -> None:
+    """For a terminal: `value` as indented, coloured JSON."""
+    _console().print_json(data=value)
+
+
+def several_lines(text: object) -> str:
+    """As `visible`, but line breaks stay: for cells of a terminal's table."""
+    return "\n".join(visible(line) for line in str(text).split("\n"))
+
+
+def note(text: str) -> None:
+    """A remark for the person, on standard error."""
+    print(several_lines(text), file=sys.stderr)
+
+
+def failure(reply: Mapping[str, Any]) -> None:
+    """The sentence of a failed reply, and the way out where there is one, on standard error."""
+    note(f"Error: {reply.get('error', 'the daemon sent a failure without a sentence')}")
+    if reply.get("hint"):
+        note(f"Hint: {reply['hint']}")
+
+
+@contextmanager
+def progress(title: str, total: Callable[[], int | None], *, shown: bool) -> Iterator[Callable[[int], None]]:
+    """A progress bar on standard error while the block runs, if `shown` and a person reads it.
+
+    Gives a function that takes what was done since its last call. `total` says what these amounts add up to, None
+    if nobody knows; it is asked only for a bar that is shown.
+    """
+    if not (shown and sys.stderr.isatty()):
+        yield lambda _amount: None
+        return
+    from rich.console import Console
+    from rich.progress import Progress
+
+    with Progress(console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(title, total=total())
+        yield lambda amount: bar.advance(task, amount)
+
+
+def _console() -> Console:
+    from rich.console import Console
+
+    return Console(highlight=False)

@@ -1,0 +1,344 @@
+"""The operations as methods of the two clients. Made by scripts/generate.py: do not edit.
+
+Above it lie the clients, which add `call`; below it nothing at run time.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    from enhanced_memory.client.connection import Reply
+    from enhanced_memory.shapes import (
+        AdditionInput,
+        DeletionInput,
+        EntityInput,
+        EntityType,
+        Fraction,
+        Line,
+        LineInput,
+        Message,
+        Name,
+        Names,
+        OnExisting,
+        RelationInput,
+        Tier,
+        Version,
+    )
+
+READS = frozenset(["describe", "export_graph", "get_memory_status", "open_nodes", "ping", "read_graph", "search_nodes"])
+"""Operations that change nothing: one may be sent again whatever became of it."""
+
+WRITES = frozenset(
+    [
+        "add_observations",
+        "confirm_entities",
+        "create_entities",
+        "create_relations",
+        "delete_entities",
+        "delete_observations",
+        "delete_relations",
+        "import_graph",
+        "update_entity",
+    ]
+)
+"""Operations that change the store in one transaction: one may be sent again under the same request id."""
+
+
+def _given(params: dict[str, Any]) -> dict[str, Any]:
+    """The parameters that are not None."""
+    return {name: value for name, value in params.items() if value is not None}
+
+
+class AsyncMethods(ABC):
+    """Every operation, by way of `call`."""
+
+    @abstractmethod
+    async def call(
+        self, method: str, params: Mapping[str, Any] | None = None, *, request_id: str | None = None
+    ) -> Reply:
+        """The reply to one request."""
+
+    async def create_entities(
+        self,
+        entities: list[EntityInput],
+        on_existing: OnExisting = "merge",
+        commit_message: Message | None = None,
+        *,
+        request_id: str | None = None,
+    ) -> Reply:
+        """Remember people, projects, preferences, decisions: one entity per thing, with short facts as observations."""
+        return await self.call(
+            "create_entities",
+            {"entities": entities, "on_existing": on_existing} | _given({"commit_message": commit_message}),
+            request_id=request_id,
+        )
+
+    async def add_observations(self, observations: list[AdditionInput], *, request_id: str | None = None) -> Reply:
+        """Add facts to entities that exist."""
+        return await self.call("add_observations", {"observations": observations}, request_id=request_id)
+
+    async def update_entity(
+        self,
+        entityName: Name,
+        name: Name | None = None,
+        entityType: EntityType | None = None,
+        always_include: bool | None = None,
+        relevance_score: Fraction | None = None,
+        expected_version: Version | None = None,
+        *,
+        request_id: str | None = None,
+    ) -> Reply:
+        """Rename an entity, or change its type, pin or relevance."""
+        return await self.call(
+            "update_entity",
+            {"entityName": entityName}
+            | _given(
+                {
+                    "name": name,
+                    "entityType": entityType,
+                    "always_include": always_include,
+                    "relevance_score": relevance_score,
+                    "expected_version": expected_version,
+                }
+            ),
+            request_id=request_id,
+        )
+
+    async def confirm_entities(self, entityNames: Names, *, request_id: str | None = None) -> Reply:
+        """Say that memories still hold: their age counts from now, and their relevance is full again."""
+        return await self.call("confirm_entities", {"entityNames": entityNames}, request_id=request_id)
+
+    async def delete_entities(self, entityNames: Names, *, request_id: str | None = None) -> Reply:
+        """Take entities and their relations out of every read and search; their history stays."""
+        return await self.call("delete_entities", {"entityNames": entityNames}, request_id=request_id)
+
+    async def delete_observations(self, deletions: list[DeletionInput], *, request_id: str | None = None) -> Reply:
+        """Remove facts from entities, each given word for word."""
+        return await self.call("delete_observations", {"deletions": deletions}, request_id=request_id)
+
+    async def open_nodes(self, names: Names) -> Reply:
+        """Read entities by their exact names, with the relations that touch them."""
+        return await self.call("open_nodes", {"names": names})
+
+    async def read_graph(
+        self,
+        limit: int = 100,
+        cursor: str | None = None,
+        entity_type: EntityType | None = None,
+        max_tokens: int | None = None,
+    ) -> Reply:
+        """Page through everything that is remembered: entities, and the relations that start at them."""
+        return await self.call(
+            "read_graph",
+            {"limit": limit} | _given({"cursor": cursor, "entity_type": entity_type, "max_tokens": max_tokens}),
+        )
+
+    async def import_graph(
+        self, lines: list[LineInput], on_existing: OnExisting = "merge", *, request_id: str | None = None
+    ) -> Reply:
+        """Take in lines of a reference memory server's file, one JSON object each."""
+        return await self.call("import_graph", {"lines": lines, "on_existing": on_existing}, request_id=request_id)
+
+    async def export_graph(self, cursor: str | None = None, limit: int = 500) -> Reply:
+        """Give everything that is remembered as lines of a reference memory server's file, entities first."""
+        return await self.call("export_graph", {"limit": limit} | _given({"cursor": cursor}))
+
+    async def create_relations(self, relations: list[RelationInput], *, request_id: str | None = None) -> Reply:
+        """Relate entities that exist: Ann works_at Initech."""
+        return await self.call("create_relations", {"relations": relations}, request_id=request_id)
+
+    async def delete_relations(self, relations: list[RelationInput], *, request_id: str | None = None) -> Reply:
+        """End relations between entities."""
+        return await self.call("delete_relations", {"relations": relations}, request_id=request_id)
+
+    async def search_nodes(
+        self,
+        query: str,
+        limit: int = 10,
+        mode: Literal["auto", "lexical", "semantic", "hybrid"] = "auto",
+        entity_type: EntityType | None = None,
+        tier: Tier | None = None,
+        namespaces: list[Line] | None = None,
+        since: str | None = None,
+        until: str | None = None,
+        min_relevance: Fraction | None = None,
+        detail: Literal["full", "matched", "names"] = "full",
+        max_tokens: int | None = None,
+        offset: int = 0,
+    ) -> Reply:
+        """Find memories by a plain question or by words in their names, types and observations, best first."""
+        return await self.call(
+            "search_nodes",
+            {"query": query, "limit": limit, "mode": mode, "detail": detail, "offset": offset}
+            | _given(
+                {
+                    "entity_type": entity_type,
+                    "tier": tier,
+                    "namespaces": namespaces,
+                    "since": since,
+                    "until": until,
+                    "min_relevance": min_relevance,
+                    "max_tokens": max_tokens,
+                }
+            ),
+        )
+
+    async def get_memory_status(self) -> Reply:
+        """Tell how much is remembered: entities by type and tier, relations, versions, space saved, namespaces."""
+        return await self.call("get_memory_status")
+
+    async def ping(self) -> Reply:
+        """Answer, so that a client knows the service is there and which version it is."""
+        return await self.call("ping")
+
+    async def describe(self) -> Reply:
+        """List every operation with its words and the JSON Schema of its parameters and reply."""
+        return await self.call("describe")
+
+
+class BlockingMethods(ABC):
+    """Every operation, by way of `call`."""
+
+    @abstractmethod
+    def call(self, method: str, params: Mapping[str, Any] | None = None, *, request_id: str | None = None) -> Reply:
+        """The reply to one request."""
+
+    def create_entities(
+        self,
+        entities: list[EntityInput],
+        on_existing: OnExisting = "merge",
+        commit_message: Message | None = None,
+        *,
+        request_id: str | None = None,
+    ) -> Reply:
+        """Remember people, projects, preferences, decisions: one entity per thing, with short facts as observations."""
+        return self.call(
+            "create_entities",
+            {"entities": entities, "on_existing": on_existing} | _given({"commit_message": commit_message}),
+            request_id=request_id,
+        )
+
+    def add_observations(self, observations: list[AdditionInput], *, request_id: str | None = None) -> Reply:
+        """Add facts to entities that exist."""
+        return self.call("add_observations", {"observations": observations}, request_id=request_id)
+
+    def update_entity(
+        self,
+        entityName: Name,
+        name: Name | None = None,
+        entityType: EntityType | None = None,
+        always_include: bool | None = None,
+        relevance_score: Fraction | None = None,
+        expected_version: Version | None = None,
+        *,
+        request_id: str | None = None,
+    ) -> Reply:
+        """Rename an entity, or change its type, pin or relevance."""
+        return self.call(
+            "update_entity",
+            {"entityName": entityName}
+            | _given(
+                {
+                    "name": name,
+                    "entityType": entityType,
+                    "always_include": always_include,
+                    "relevance_score": relevance_score,
+                    "expected_version": expected_version,
+                }
+            ),
+            request_id=request_id,
+        )
+
+    def confirm_entities(self, entityNames: Names, *, request_id: str | None = None) -> Reply:
+        """Say that memories still hold: their age counts from now, and their relevance is full again."""
+        return self.call("confirm_entities", {"entityNames": entityNames}, request_id=request_id)
+
+    def delete_entities(self, entityNames: Names, *, request_id: str | None = None) -> Reply:
+        """Take entities and their relations out of every read and search; their history stays."""
+        return self.call("delete_entities", {"entityNames": entityNames}, request_id=request_id)
+
+    def delete_observations(self, deletions: list[DeletionInput], *, request_id: str | None = None) -> Reply:
+        """Remove facts from entities, each given word for word."""
+        return self.call("delete_observations", {"deletions": deletions}, request_id=request_id)
+
+    def open_nodes(self, names: Names) -> Reply:
+        """Read entities by their exact names, with the relations that touch them."""
+        return self.call("open_nodes", {"names": names})
+
+    def read_graph(
+        self,
+        limit: int = 100,
+        cursor: str | None = None,
+        entity_type: EntityType | None = None,
+        max_tokens: int | None = None,
+    ) -> Reply:
+        """Page through everything that is remembered: entities, and the relations that start at them."""
+        return self.call(
+            "read_graph",
+            {"limit": limit} | _given({"cursor": cursor, "entity_type": entity_type, "max_tokens": max_tokens}),
+        )
+
+    def import_graph(
+        self, lines: list[LineInput], on_existing: OnExisting = "merge", *, request_id: str | None = None
+    ) -> Reply:
+        """Take in lines of a reference memory server's file, one JSON object each."""
+        return self.call("import_graph", {"lines": lines, "on_existing": on_existing}, request_id=request_id)
+
+    def export_graph(self, cursor: str | None = None, limit: int = 500) -> Reply:
+        """Give everything that is remembered as lines of a reference memory server's file, entities first."""
+        return self.call("export_graph", {"limit": limit} | _given({"cursor": cursor}))
+
+    def create_relations(self, relations: list[RelationInput], *, request_id: str | None = None) -> Reply:
+        """Relate entities that exist: Ann works_at Initech."""
+        return self.call("create_relations", {"relations": relations}, request_id=request_id)
+
+    def delete_relations(self, relations: list[RelationInput], *, request_id: str | None = None) -> Reply:
+        """End relations between entities."""
+        return self.call("delete_relations", {"relations": relations}, request_id=request_id)
+
+    def search_nodes(
+        self,
+        query: str,
+        limit: int = 10,
+        mode: Literal["auto", "lexical", "semantic", "hybrid"] = "auto",
+        entity_type: EntityType | None = None,
+        tier: Tier | None = None,
+        namespaces: list[Line] | None = None,
+        since: str | None = None,
+        until: str | None = None,
+        min_relevance: Fraction | None = None,
+        detail: Literal["full", "matched", "names"] = "full",
+        max_tokens: int | None = None,
+        offset: int = 0,
+    ) -> Reply:
+        """Find memories by a plain question or by words in their names, types and observations, best first."""
+        return self.call(
+            "search_nodes",
+            {"query": query, "limit": limit, "mode": mode, "detail": detail, "offset": offset}
+            | _given(
+                {
+                    "entity_type": entity_type,
+                    "tier": tier,
+                    "namespaces": namespaces,
+                    "since": since,
+                    "until": until,
+                    "min_relevance": min_relevance,
+                    "max_tokens": max_tokens,
+                }
+            ),
+        )
+
+    def get_memory_status(self) -> Reply:
+        """Tell how much is remembered: entities by type and tier, relations, versions, space saved, namespaces."""
+        return self.call("get_memory_status")
+
+    def ping(self) -> Reply:
+        """Answer, so that a client knows the service is there and which version it is."""
+        return self.call("ping")
+
+    def describe(self) -> Reply:
+        """List every operation with its words and the JSON Schema of its parameters and reply."""
+        return self.call("describe")

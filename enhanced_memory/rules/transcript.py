@@ -1,0 +1,337 @@
+"""The layout of a conversation: who says what, when, and where in the text, in whatever form the text writes it.
+
+Above it lies `rules.sentences`, which cuts what is said into sentences; below it nothing. Understood are labels at the head
+of a line ("Ann: hi", "[10:31] Bob: hi", "**Ann:** hi", "<bob> hi", "Ann Lee (PM): hi"), headings ("### User",
+"Bob  10:31 AM"), dates on lines of their own or before a label, and JSON messages with a role and a content. What nobody
+says is left out: code, quoted lines, markup, and everything between <private> tags.
+
+The text is never shortened on the way: what is hidden or taken out is overwritten by marks of the same length, so that every
+offset found later is an offset into the text as it was given. Everything runs in time linear in the text.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Final
+
+HIDDEN: Final = "\ufdd0"
+"""Stands for each character of a private passage; Unicode keeps it free of any other meaning."""
+
+FILLER: Final = "\ufdd1"
+"""Stands for characters that only the writing of the text needed, such as a backslash in JSON; it is left out of what is read."""
+
+_LABEL_REACH: Final = 160
+"""Characters at the head of a line in which a date and a label are looked for."""
+
+_PRIVATE_TAG: Final = re.compile(rf"<{FILLER}*+\s{{0,8}}+(/?)\s{{0,8}}+private\b[^<>]{{0,200}}+>", re.IGNORECASE)
+
+_MONTH: Final = (
+    "(?:jan(?:uary)?|feb(?:ruary)?|mar(?:ch)?|apr(?:il)?|may|june?|july?|aug(?:ust)?|sept?(?:ember)?|oct(?:ober)?"
+    r"|nov(?:ember)?|dec(?:ember)?)\b\.?"
+)
+_WEEKDAY: Final = r"(?:(?:mon|tues?|wed(?:nes)?|thu(?:rs)?|fri|sat(?:ur)?|sun)(?:day)?\b\.?,?\s)?"
+_DATE: Final = (
+    rf"(?P<date>\d{{4}}[-/.]\d{{1,2}}[-/.]\d{{1,2}}|\d{{1,2}}[-/.]\d{{1,2}}[-/.]\d{{2,4}}"
+    rf"|{_WEEKDAY}\d{{1,2}}(?:st|nd|rd|th)?\s(?:of\s)?{_MONTH}(?:,?\s\d{{4}})?"
+    rf"|{_WEEKDAY}{_MONTH}\s\d{{1,2}}(?:st|nd|rd|th)?\b(?:,?\s\d{{4}})?)"
+)
+_CLOCK: Final = r"\d{1,2}:\d\d(?::\d\d(?:[.,]\d{1,6})?)?(?:\s?[ap]\.?m\b\.?)?(?:z|\s?(?:utc|gmt)|[+-]\d\d:?\d\d)?"
+_STAMP: Final = re.compile(
+    rf"[\[(]?(?:{_CLOCK}(?:[\s,|-]{{1,3}}(?:on\s)?{_DATE})?|{_DATE.replace('?P<date>', '?P<day>')}"
+    rf"(?:(?:t|[\s,|-]{{1,3}})(?:at\s)?{_CLOCK})?)[\])]?",
+    re.IGNORECASE,
+)
+_LEAD: Final = re.compile(r"[\s•·–—-]*+")
+_BEFORE_DATE: Final = re.compile(r"[\s#*_=~–—|-]*+(?:(?:date|time|session(?:\s\d{1,4})?|day(?:\s\d{1,4})?)\b[\s:#,–—-]*)?", re.I)
+_NO_WORD: Final = re.compile(r"[\W_]*+$")
+
+_NAME: Final = r"[^\W\d_][\w'’.-]{0,39}"
+_LABEL: Final = re.compile(
+    rf"(?P<head>#{{1,6}}\s)?(?P<mark>[*_]{{0,3}})@?(?P<who>{_NAME}(?:\s(?:[^\Wa-z_][\w'’.-]{{0,39}}|d[aeiu]|de[lnr]|l[ae]|v[ao]n|bin|al))"
+    r"{0,3})(?:\s?[\[(][^\])\n]{1,40}[\])])?[*_]{0,3}\s?[:：][*_]{0,3}(?=\s|$)"
+)
+_CHAT_NICK: Final = re.compile(rf"<[@+~&% ]?(?P<who>{_NAME}(?:\s{_NAME}){{0,2}})>(?=\s)")
+_HEADING: Final = re.compile(rf"(?:#{{1,6}}\s|<\|[a-z_]{{1,20}}\|>)?[*_]{{0,3}}(?P<who>{_NAME}(?:\s{_NAME}){{0,2}})[*_]{{0,3}}:?$")
+_NAME_AND_TIME: Final = re.compile(
+    rf"(?P<who>{_NAME}(?:\s{_NAME}){{0,2}})\s*[\s–—|-]\s*(?:(?:today|yesterday)\sat\s)?(?={_STAMP.pattern}$)", re.IGNORECASE
+)
+
+USERS: Final = frozenset({"user", "human", "me", "customer", "client"})
+ASSISTANTS: Final = frozenset(
+    """assistant ai bot agent model claude chatgpt gpt gemini copilot cursor codex llm system developer tool function
+    support""".split()
+)
+_HEADINGS: Final = frozenset(
+    """action agenda answer background bug caution caveat conclusion constraint context date decision default edit
+    error example fact feature feedback fix fyi goal hint important info input issue link nb next note notes option output
+    preference problem ps question re reason reminder requirement result rule source spec status step subject summary task
+    time tip title todo tldr topic update usage warning why""".split()
+)
+
+_FENCE: Final = re.compile(r"\s{0,8}(?:```|~~~)")
+_CODE_LINE: Final = re.compile(
+    r"""\s*+(?:[$%]\s\S|>>>|\.\.\.\s|>\s?|[-+]{3}\s|@@\s|[+-](?=[\w{}(])|at\s[\w.$<>]{1,80}\(|Traceback\s\(|File\s"
+    |(?:import|from|package)\s[\w.{}*, ]{1,80}(?:\simport\s.*)?;?$|(?:def|class|func|fn)\s\w{1,60}\s?[(:{<]
+    |(?:const|let|var|export|public|private|static|return)\s[^.!?]{0,200}[;={(]|@\w{1,40}(?:\(|$)|\#include|\#!/
+    |</?[a-z][\w:-]{0,40}[^<>]{0,200}>\s*$|[{}\[\]();,]+$)""",
+    re.VERBOSE,
+)
+_SIGNS: Final = re.compile(r"[{}\[\]()<>=;|\\$&~^]|::|->|\w\.\w+\(")
+
+_JSON_START: Final = re.compile(r"\s*+(?:\[\s*+)?\{\s*+\"")
+_JSON_TOKEN: Final = re.compile(
+    r'[{}]|"(?P<key>role|speaker|author|sender|from|name|type|content|text|message|value|body)"\s*+:\s*+"'
+    r'(?P<string>(?:[^"\\]|\\.)*+)"|"(?:[^"\\]|\\.)*+(?:"|\Z)',
+    re.DOTALL,
+)
+_JSON_ESCAPE: Final = re.compile(
+    r"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|\\u[0-9a-fA-F]{4}|\\.", re.DOTALL
+)
+_JSON_ESCAPES: Final = {"n": "\n", "r": " ", "t": " ", "b": " ", "f": " "}
+_WHO_KEYS: Final = ("role", "speaker", "author", "sender", "from", "name")
+_SPOKEN_TYPES: Final = frozenset({"", "text", "message", "input_text", "output_text", "user", "assistant", "human"})
+
+
+@dataclass(slots=True)
+class Utterance:
+    """What one speaker says in one go.
+
+    speaker: as the text writes it, None where it does not say. date: as the text writes it, None where it does not say; clock
+    times alone are not kept. blocks: start and end offsets of the passages said, in order; a passage is a line, or lines that
+    are one wrapped paragraph.
+    """
+
+    speaker: str | None
+    date: str | None
+    blocks: list[tuple[int, int]] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Transcript:
+    """A conversation laid out. `masked` has the length of the text it was made of, with HIDDEN and FILLER in it."""
+
+    masked: str
+    utterances: list[Utterance]
+
+
+def read_transcript(text: str) -> Transcript:
+    """The utterances of a conversation in order; never raises.
+
+    Without any label everything is one utterance of nobody known. A private passage left open hides everything to the end,
+    one closed but never opened everything from the beginning.
+    """
+    spoken = _spoken_json(text) if _JSON_START.match(text) else []
+    if spoken:
+        masked = _without_private(_unescaped(text, spoken))
+        said = [Utterance(speaker, None) for speaker, _, _ in spoken]
+        for utterance, (_, start, end) in zip(said, spoken, strict=True):
+            for first, last in _lines(masked, start, end):
+                _add_line(utterance, masked, first, last)
+        return Transcript(masked, said)
+    masked = _without_private(text)
+    return Transcript(masked, list(_labelled(masked)))
+
+
+def _without_private(text: str) -> str:
+    """The text with every private passage, its tags included, overwritten by HIDDEN."""
+    passages: list[tuple[int, int]] = []
+    depth = 0
+    begin = 0
+    for tag in _PRIVATE_TAG.finditer(text):
+        if tag[1]:
+            if depth == 0:
+                passages = [(0, tag.end())]
+            elif depth == 1:
+                passages.append((begin, tag.end()))
+            depth = max(0, depth - 1)
+        elif tag.group()[-2] != "/":
+            if depth == 0:
+                begin = tag.start()
+            depth += 1
+    if depth:
+        passages.append((begin, len(text)))
+    parts: list[str] = []
+    done = 0
+    for begin, end in passages:
+        parts += (text[done:begin], HIDDEN * (end - begin))
+        done = end
+    return "".join((*parts, text[done:]))
+
+
+def _lines(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
+    """Start and end offsets of the lines between two places, without the line ends."""
+    while start < end:
+        stop = text.find("\n", start, end)
+        if stop < 0:
+            stop = end
+        yield start, stop
+        start = stop + 1
+
+
+def _labelled(text: str) -> Iterator[Utterance]:
+    """The utterances of a text in lines, by their labels and headings."""
+    lines = list(_lines(text, 0, len(text)))
+    heads = [text[start : min(end, start + _LABEL_REACH)] for start, end in lines]
+    labels = [_label(head, end - start) for head, (start, end) in zip(heads, lines, strict=True)]
+    seen = Counter(label.who for label in labels if label)
+    fences = [bool(_FENCE.match(head)) for head in heads]
+    open_fences = sum(fences) % 2
+    left = sum(fences)
+    date: str | None = None
+    current = Utterance(None, None)
+    fenced = False
+    for (start, end), label, head, fence in zip(lines, labels, heads, fences, strict=True):
+        if fence:
+            left -= 1
+            fenced = not fenced
+            current.blocks.append((end, end))
+            continue
+        if label and not label.is_sure and not _is_name(label.who, seen[label.who]):
+            label = None
+        if fenced and not (label and left == 0 and open_fences):
+            continue
+        fenced = False
+        if label:
+            if current.blocks:
+                yield current
+            date = label.date or date
+            current = Utterance(label.who, date)
+            start += label.length
+        elif day := _date_line(head, end - start):
+            date = day
+            continue
+        _add_line(current, text, start, end)
+    if current.blocks:
+        yield current
+
+
+@dataclass(frozen=True, slots=True)
+class _Label:
+    """A label at the head of a line; `is_sure` where nothing else is written this way, whatever the name."""
+
+    who: str
+    date: str | None
+    length: int
+    is_sure: bool
+
+
+def _label(head: str, length: int) -> _Label | None:
+    lead = _LEAD.match(head)
+    at = lead.end() if lead else 0
+    stamp = _STAMP.match(head, at)
+    date = None
+    if stamp:
+        date = stamp["date"] or stamp["day"]
+        at = _after_lead(head, stamp.end())
+    if nick := _CHAT_NICK.match(head, at):
+        return _Label(nick["who"], date, nick.end(), nick["who"].lower() not in {"br", "p", "div", "code", "pre"})
+    if named := _LABEL.match(head, at):
+        if named["who"].lower() in _HEADINGS:
+            return None
+        return _Label(named["who"], date, named.end(), stamp is not None or bool(named["mark"]))
+    if length > 80:
+        return None
+    if timed := _NAME_AND_TIME.match(head, at):
+        when = _STAMP.match(head, timed.end())
+        return _Label(timed["who"].strip(), when and (when["date"] or when["day"]), length, True)
+    heading = _HEADING.match(head, at)
+    if heading and heading["who"].lower() in USERS | ASSISTANTS and not heading.group().isalpha():
+        return _Label(heading["who"], date, length, True)
+    return None
+
+
+def _after_lead(head: str, at: int) -> int:
+    lead = _LEAD.match(head, at)
+    return lead.end() if lead else at
+
+
+def _is_name(who: str, times: int) -> bool:
+    """Whether a label that could be any word before a colon names a speaker: a role, a capitalised name, or one met again."""
+    return who.lower() in USERS | ASSISTANTS or who[0].isupper() or times > 1
+
+
+def _date_line(head: str, length: int) -> str | None:
+    """The date of a line that holds nothing else."""
+    if length > 60:
+        return None
+    before = _BEFORE_DATE.match(head)
+    stamp = _STAMP.match(head, before.end() if before else 0)
+    if stamp and _NO_WORD.match(head, stamp.end()):
+        return stamp["date"] or stamp["day"]
+    return None
+
+
+def _add_line(utterance: Utterance, text: str, start: int, end: int) -> None:
+    """Add a line to what is said, unless it is code or quoted; joined to the line before where a paragraph was wrapped."""
+    line = text[start:end]
+    if not line.strip() or _is_code(line):
+        utterance.blocks.append((end, end))
+        return
+    if utterance.blocks:
+        first, last = utterance.blocks[-1]
+        before = text[max(first, last - 1) : last]
+        if last - first > 50 and last + 1 == start and before not in ".!?:;" and line.lstrip()[:1].islower():
+            utterance.blocks[-1] = (first, end)
+            return
+    utterance.blocks.append((start, end))
+
+
+def _is_code(line: str) -> bool:
+    """Whether a line is code, markup, a quotation or a program's output: by how it begins, or by its share of signs."""
+    if _CODE_LINE.match(line[:300]):
+        return True
+    return len(_SIGNS.findall(line[:300])) * 12 > len(line[:300].strip()) > 0 or (
+        line.startswith(("    ", "\t")) and line.rstrip()[-1:] in "{}();,:[]"
+    )
+
+
+def _spoken_json(text: str) -> list[tuple[str | None, int, int]]:
+    """Speaker, start and end of the contents of JSON messages; empty when the text has none."""
+    spoken: list[tuple[str | None, int, int]] = []
+    open_objects: list[tuple[dict[str, str], list[tuple[str | None, int, int]]]] = []
+    for token in _JSON_TOKEN.finditer(text):
+        sign = token.group()
+        if sign == "{":
+            open_objects.append(({}, []))
+        elif sign == "}":
+            if not open_objects:
+                continue
+            keys, inner = open_objects.pop()
+            if keys.get("type", "") not in _SPOKEN_TYPES:
+                continue
+            who = next((keys[key] for key in _WHO_KEYS if key in keys), None)
+            outer = open_objects[-1][1] if open_objects else spoken
+            outer += [(speaker or who, start, end) for speaker, start, end in inner]
+        elif token["key"] and open_objects:
+            keys, inner = open_objects[-1]
+            if token["key"] in _WHO_KEYS or token["key"] == "type":
+                keys.setdefault(token["key"], token["string"][:100])
+            else:
+                inner.append((None, token.start("string"), token.end("string")))
+    return spoken if any(speaker for speaker, _, _ in spoken) else []
+
+
+def _unescaped(text: str, spoken: list[tuple[str | None, int, int]]) -> str:
+    """The text with JSON's escapes in what is spoken read as what they mean, padded to their length with FILLER."""
+    parts: list[str] = []
+    done = 0
+    for _, start, end in spoken:
+        if start >= done:
+            parts += (text[done:start], _JSON_ESCAPE.sub(_meaning, text[start:end]))
+            done = end
+    return "".join((*parts, text[done:]))
+
+
+def _meaning(escape: re.Match[str]) -> str:
+    written = escape.group()
+    if len(written) == 12:
+        high, low = int(written[2:6], 16), int(written[8:], 16)
+        sign = chr(0x10000 + ((high - 0xD800) << 10) + (low - 0xDC00))
+    elif len(written) == 6:
+        sign = chr(int(written[2:], 16))
+    else:
+        sign = _JSON_ESCAPES.get(written[1], written[1])
+    return sign.rjust(len(written), FILLER)

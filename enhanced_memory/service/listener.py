@@ -1,0 +1,366 @@
+"""The listener: connections on the Unix socket, a thread for each, and the service's answers in order.
+
+One thread accepts and never waits for a client; whatever a client does, or leaves undone, costs that client's own
+thread. Above it lies main, which gives it the socket; below it the wire. It knows frames and replies; what a request
+means, and whether it is one, the service says.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import secrets
+import select
+import socket
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from typing import Any, Final, Protocol
+
+from enhanced_memory import wire
+from enhanced_memory.errors import (
+    Busy,
+    EnhancedMemoryError,
+    Internal,
+    ParseError,
+    RequestError,
+    ShuttingDown,
+    TooLarge,
+)
+from enhanced_memory.settings import Settings
+
+log = logging.getLogger(__name__)
+
+_IDLE_BYTES: Final = 16 * 1024
+"""Read at once while a connection is idle: most requests fit, and a thousand idle connections hold little."""
+
+_BEGUN_BYTES: Final = 256 * 1024
+"""Read at once while a request is under way; about what the kernel keeps for a Unix socket."""
+
+_LINGER_S: Final = 1.0
+"""A connection we end stays open this long, so that a client in the middle of sending can still read why."""
+
+_MAX_LINGERING: Final = 64
+"""Refused connections kept open at once; the oldest goes when there are more."""
+
+_PAUSE_S: Final = 0.1
+"""How long to leave newcomers waiting when neither a descriptor nor a thread is to be had."""
+
+_MAX_DISCARDED: Final = 64 * 1024 * 1024
+"""Bytes read and thrown away before a connection we end is closed all the same."""
+
+_LOGGED_A_SECOND: Final = 50
+"""Request lines a busy service writes to its log in a second; the rest are counted. At DEBUG all are written."""
+
+
+class Gauges(Protocol):
+    """What the listener tells the service about itself."""
+
+    connections: int
+
+
+class Service(Protocol):
+    """What the listener needs of the service: an answer to each message, `id` echoed, that never fails."""
+
+    gauges: Gauges
+
+    def handle_request(self, request: Any) -> dict[str, Any]: ...
+
+
+class Listener:
+    """Accepts on `server`, which listens and is closed by `drain`, and has `service` answer.
+
+    Connections are served at the same time, the requests of one in their order. `settings` gives the limits:
+    max_connections, max_request_bytes, request_timeout_s, reply_timeout_s. An `inherited` socket outlives us: whoever
+    still waits on it when we stop is left to the next daemon.
+    """
+
+    def __init__(self, server: socket.socket, service: Service, settings: Settings, *, inherited: bool = False) -> None:
+        self._server = server
+        self._service = service
+        self._settings = settings
+        self._inherited = inherited
+        self._connections: set[socket.socket] = set()
+        self._lock = threading.Lock()
+        self._draining = False
+        self._when_quiet: Callable[[], None] | None = None
+        self._refused: deque[tuple[float, socket.socket]] = deque()
+        self._wake, self._woken = socket.socketpair()
+        self._spare: int | None = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
+        self._request_log = _RequestLog()
+        self._acceptor = threading.Thread(target=self._accept_all, name="acceptor", daemon=True)
+
+    def start(self) -> None:
+        """Begin to accept."""
+        self._server.setblocking(False)
+        self._acceptor.start()
+
+    def drain(self, when_quiet: Callable[[], None]) -> None:
+        """Stop accepting, close what is idle, and let what was sent be answered, by a service that says shutting_down.
+
+        Returns at once; `when_quiet` is called, in any thread, when the last connection has ended.
+        """
+        self._draining = True
+        self._wake.send(b"\0")
+        self._acceptor.join()
+        with self._lock:
+            self._when_quiet = when_quiet
+            for connection in self._connections:
+                # Nobody can send more, and whoever waits for more reads the end; what was sent is still answered.
+                with contextlib.suppress(OSError):
+                    connection.shutdown(socket.SHUT_RD)
+            quiet = not self._connections
+        if quiet:
+            when_quiet()
+
+    def close(self) -> None:
+        """Cut the connections that are left."""
+        with self._lock:
+            for connection in self._connections:
+                with contextlib.suppress(OSError):
+                    connection.shutdown(socket.SHUT_RDWR)
+
+    # ------------------------------------------------------------------------------------------------- accepting
+
+    def _accept_all(self) -> None:
+        poll = select.poll()
+        poll.register(self._server, select.POLLIN)
+        poll.register(self._woken, select.POLLIN)
+        while not self._draining:
+            poll.poll(_LINGER_S * 1000 if self._refused else None)
+            self._accept()
+            self._part_with_refused(time.monotonic())
+        while not self._inherited and self._accept():
+            pass
+        self._server.close()
+
+    def _accept(self) -> bool:
+        """Take one newcomer, if there is one: serve it, or say why not."""
+        try:
+            connection, _ = self._server.accept()
+        except (BlockingIOError, ConnectionAbortedError):
+            return False
+        except OSError as error:
+            self._refuse_without_descriptors(error)
+            return False
+        if not _is_ours(connection):
+            connection.close()
+        elif self._draining:
+            self._refuse(connection, _shutting_down())
+        elif len(self._connections) >= self._settings.max_connections:
+            self._refuse(connection, _busy(f"all {self._settings.max_connections} connections are in use"))
+        else:
+            self._begin(connection)
+        return True
+
+    def _begin(self, connection: socket.socket) -> None:
+        with self._lock:
+            self._connections.add(connection)
+            self._service.gauges.connections = len(self._connections)
+        try:
+            threading.Thread(target=self._serve, args=(connection,), name="connection", daemon=True).start()
+        except RuntimeError:  # the system has no thread left for us
+            self._forget(connection)
+            log.warning("no thread for a newcomer at %d connections", len(self._connections))
+            self._refuse(connection, _busy("the daemon can start no further thread"))
+
+    def _refuse(self, connection: socket.socket, error: EnhancedMemoryError) -> None:
+        """Say why, and leave the connection open for a moment: a client that sends first could not read it else."""
+        with contextlib.suppress(OSError):
+            connection.send(wire.encode(error.reply()), socket.MSG_DONTWAIT)
+            connection.shutdown(socket.SHUT_WR)
+        self._refused.append((time.monotonic() + _LINGER_S, connection))
+
+    def _part_with_refused(self, now: float) -> None:
+        while self._refused and (self._refused[0][0] <= now or len(self._refused) > _MAX_LINGERING):
+            _part(self._refused.popleft()[1], wait_s=0)
+
+    def _refuse_without_descriptors(self, error: OSError) -> None:
+        """Accepting has failed, as a rule for want of descriptors: give up the spare one to tell the newcomer.
+
+        Where not even that works, newcomers wait in the kernel's queue, and we a moment before the next try.
+        """
+        log.warning("cannot accept at %d connections: %s", len(self._connections), error.strerror)
+        self._part_with_refused(float("inf"))
+        try:
+            if self._spare is not None:
+                os.close(self._spare)
+                self._spare = None
+                connection, _ = self._server.accept()
+                self._refuse(connection, _busy("the daemon has no descriptor left"))
+                self._part_with_refused(float("inf"))
+            self._spare = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
+        except OSError:
+            select.select([self._woken], [], [], _PAUSE_S)
+
+    # ------------------------------------------------------------------------------------------------- conversing
+
+    def _serve(self, connection: socket.socket) -> None:
+        """Answer one connection's requests until it ends; the work of a connection's thread."""
+        try:
+            self._converse(connection)
+        except OSError as error:  # the client is gone, or does not take its reply
+            log.debug("connection dropped: %s", error)
+        except Exception:
+            log.exception("connection dropped by a defect")
+        finally:
+            self._forget(connection)
+            connection.close()
+
+    def _forget(self, connection: socket.socket) -> None:
+        with self._lock:
+            self._connections.discard(connection)
+            self._service.gauges.connections = len(self._connections)
+            quiet = self._when_quiet if not self._connections else None
+        if quiet is not None:
+            quiet()
+
+    def _converse(self, connection: socket.socket) -> None:
+        settings = self._settings
+        framer = wire.Framer(settings.max_request_bytes)
+        finish_by: float | None = None  # when the request that has begun must be there
+        ended = False
+        while True:
+            line = self._next_reply(framer)
+            if line is not None:
+                finish_by = None
+                _send(connection, line, settings.reply_timeout_s)
+                continue
+            if ended:
+                return
+            if not framer.begun:
+                data = connection.recv(_IDLE_BYTES)
+            else:
+                finish_by = finish_by or time.monotonic() + settings.request_timeout_s
+                try:
+                    data = _receive(connection, finish_by)
+                except TimeoutError:
+                    _send(connection, wire.encode(self._unfinished(framer).reply()), settings.reply_timeout_s)
+                    _part(connection, wait_s=_LINGER_S)
+                    return
+            framer.feed(data)
+            if not data:
+                framer.close()
+                ended = True
+
+    def _next_reply(self, framer: wire.Framer) -> bytes | None:
+        """The reply to the next request, as a line; None while there is none."""
+        started = time.perf_counter()
+        message = None
+        try:
+            message = framer.next()
+            if message is wire.WAITING:
+                return None
+            reply = self._service.handle_request(message)
+            line = wire.encode(reply)
+        except RequestError as error:  # of a frame that is no message, and so has no id
+            reply = (_shutting_down() if self._draining else error).reply()
+            line = wire.encode(reply)
+        except Exception:
+            number = secrets.token_hex(6)
+            log.exception("a request met a defect, %s", number)
+            reply = Internal(f"the service met a defect; its log has the trace under {number}").reply()
+            if isinstance(message, dict) and "id" in message:
+                reply["id"] = message["id"]
+            line = wire.encode(reply)
+        self._request_log.note(message, reply, time.perf_counter() - started, framer.frame_bytes, len(line))
+        return line
+
+    def _unfinished(self, framer: wire.Framer) -> RequestError:
+        """Why a request that was begun is given up."""
+        within = f"within {self._settings.request_timeout_s:g} s"
+        if framer.too_large:
+            return TooLarge(
+                f"the request is larger than {self._settings.max_request_bytes:,} bytes and did not end {within}"
+            )
+        return ParseError(f"the request was not finished {within}", hint="end it with a newline")
+
+
+class _RequestLog:
+    """One line a request; of a busy second the first `_LOGGED_A_SECOND`, and later how many were left out.
+
+    Sizes and codes only: memories are private. Threads may count past one another; nothing depends on it.
+    """
+
+    def __init__(self) -> None:
+        self._second = 0
+        self._written = 0
+        self._left_out = 0
+
+    def note(self, message: Any, reply: dict[str, Any], took_s: float, in_bytes: int, out_bytes: int) -> None:
+        if not log.isEnabledFor(logging.INFO):
+            return
+        second = int(time.monotonic())
+        if second != self._second:
+            left_out, self._second, self._written, self._left_out = self._left_out, second, 0, 0
+            if left_out:
+                log.info("op=* left_out=%d", left_out)
+        if self._written >= _LOGGED_A_SECOND and not log.isEnabledFor(logging.DEBUG):
+            self._left_out += 1
+            return
+        self._written += 1
+        code = reply.get("code")
+        # An operation's name is a word of ours; what is none may be anything.
+        known = isinstance(message, dict) and code not in ("unknown_method", "invalid_request")
+        log.info(
+            "op=%s ok=%d ms=%d in_bytes=%d out_bytes=%d%s",
+            message["method"] if known else "?",
+            code is None,
+            took_s * 1000,
+            in_bytes,
+            out_bytes,
+            "" if code is None else f" code={code}",
+        )
+
+
+def _busy(sentence: str) -> Busy:
+    return Busy(sentence, hint="try again in a moment, or close connections that are no longer used")
+
+
+def _shutting_down() -> ShuttingDown:
+    return ShuttingDown("the daemon is shutting down; nothing of this request happened", hint="connect again")
+
+
+def _is_ours(connection: socket.socket) -> bool:
+    """Whether the user at the other end is the daemon's own, or root."""
+    try:
+        return wire.peer_uid(connection) in (os.geteuid(), 0)
+    except OSError:  # it left already
+        return False
+
+
+def _receive(connection: socket.socket, finish_by: float) -> bytes:
+    """What comes next, empty at the end. Raises: TimeoutError: nothing came before `finish_by`."""
+    connection.settimeout(max(0.001, finish_by - time.monotonic()))
+    try:
+        return connection.recv(_BEGUN_BYTES)
+    finally:
+        connection.settimeout(None)
+
+
+def _send(connection: socket.socket, line: bytes, timeout_s: float) -> None:
+    """Send a whole line. Raises: TimeoutError: it was not taken within `timeout_s` seconds."""
+    try:
+        sent = connection.send(line, socket.MSG_DONTWAIT)
+    except BlockingIOError:
+        sent = 0
+    if sent < len(line):
+        connection.settimeout(timeout_s)
+        connection.sendall(memoryview(line)[sent:])
+        connection.settimeout(None)
+
+
+def _part(connection: socket.socket, wait_s: float) -> None:
+    """Close for good, but only after `wait_s` seconds unless the client closes first.
+
+    What it still sends is read and thrown away: closing on unread bytes would reset the connection under its hands.
+    """
+    until = time.monotonic() + wait_s
+    with connection, contextlib.suppress(OSError):
+        connection.shutdown(socket.SHUT_WR)
+        for _ in range(_MAX_DISCARDED // _BEGUN_BYTES):
+            connection.settimeout(max(0, until - time.monotonic()))
+            if not connection.recv(_BEGUN_BYTES):
+                return

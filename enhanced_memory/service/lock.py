@@ -1,0 +1,78 @@
+"""A lock on a file: held by one process until it lets go or ends, however it ends.
+
+Above it lie main, which locks the database, and `socket_path`; below it the operating system.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import time
+from collections.abc import Iterator
+from typing import Final
+
+from enhanced_memory.errors import ServiceError
+
+_PATIENCE_S: Final = 0.5
+"""How long a held lock is asked for again: a program that only looks whether it is held holds it for an instant."""
+
+_PAUSE_S: Final = 0.02
+
+
+@contextlib.contextmanager
+def locked(path: str, what: str, way_out: str) -> Iterator[None]:
+    """Hold the lock file `path`, which contains our process id meanwhile and goes when we let go.
+
+    `what` is the thing locked and `way_out` what else to do, as the person who meets a held lock reads them.
+
+    Raises: ServiceError: another process holds it (the sentence names its id), or the file cannot be made.
+    """
+    descriptor = _take(path, what, way_out)
+    try:
+        yield
+    finally:
+        with contextlib.suppress(OSError):
+            if _is_at(path, descriptor):
+                os.unlink(path)
+        os.close(descriptor)
+
+
+def _take(path: str, what: str, way_out: str) -> int:
+    give_up_at = time.monotonic() + _PATIENCE_S
+    while True:
+        try:
+            # Close-on-exec: a program we start must not hold our lock when we are gone.
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise ServiceError(f"cannot lock {what}: {path}: {error.strerror}", hint=way_out) from error
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if _is_at(path, descriptor):  # else its last holder took it away between the two steps
+                os.truncate(descriptor, 0)
+                os.write(descriptor, b"%d\n" % os.getpid())
+                return descriptor
+        except BlockingIOError:
+            if time.monotonic() >= give_up_at:
+                raise _held(descriptor, what, way_out) from None
+            time.sleep(_PAUSE_S)
+        except OSError as error:
+            raise ServiceError(f"cannot lock {what}: {path}: {error.strerror}", hint=way_out) from error
+        os.close(descriptor)
+
+
+def _held(descriptor: int, what: str, way_out: str) -> ServiceError:
+    holder = os.read(descriptor, 32).decode(errors="replace").strip()
+    if not holder:
+        return ServiceError(f"another program has locked {what}", hint=f"stop it, or {way_out}")
+    return ServiceError(
+        f"another daemon (pid {holder}) already serves {what}", hint=f"stop it with `kill {holder}`, or {way_out}"
+    )
+
+
+def _is_at(path: str, descriptor: int) -> bool:
+    """Whether the open file is the one that `path` names."""
+    try:
+        return os.path.samestat(os.lstat(path), os.fstat(descriptor))
+    except FileNotFoundError:
+        return False

@@ -1,0 +1,205 @@
+"""The daemon: its command line, and its life from settings to the last acknowledgement.
+
+Above it lies only the door `memory_db_service.py`; below it everything the daemon consists of. `run` reads from top
+to bottom: lock, store, socket, serve, drain, close.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import logging
+import os
+import resource
+import select
+import signal
+import socket
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, Final
+
+import click
+
+from enhanced_memory import __version__
+from enhanced_memory.errors import EnhancedMemoryError, InvalidParams, ServiceError
+from enhanced_memory.service import systemd
+from enhanced_memory.service.dispatcher import MemoryDBService
+from enhanced_memory.service.listener import Listener
+from enhanced_memory.service.lock import locked
+from enhanced_memory.service.logs import logging_to_stderr
+from enhanced_memory.service.socket_path import listening
+from enhanced_memory.settings import Settings
+
+log = logging.getLogger(__name__)
+
+DRAIN_S: Final = 10.0
+"""How long requests that were begun may take once the daemon is to end. Source: the contract, service life."""
+
+_NOT_THE_DAEMONS: Final = frozenset({"namespace", "tools", "autostart"})
+"""Settings of clients, for which the daemon has no flags."""
+
+_SHORT_FLAGS: Final = {"db_path": "--db", "socket_path": "--socket"}
+
+_OTHER_DESCRIPTORS: Final = 256
+"""Open files beside one for each connection: database, log, locks, programs we start."""
+
+_STACK_BYTES: Final = 1024 * 1024
+"""Stack of a thread. A request needs a few dozen kilobytes: messages nest 64 levels at most."""
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Run the daemon's command line (`sys.argv` without `argv`) and exit: 0 after a drained end, 1 where it cannot
+    start, 2 for wrong flags."""
+    command.main(args=argv, prog_name="memory-db-service")
+
+
+def _flags(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command one flag for each setting of the daemon."""
+    for spec in reversed(dataclasses.fields(Settings)):
+        if spec.name not in _NOT_THE_DAEMONS:
+            meaning = f"{spec.metadata['meaning']}  [{spec.metadata['variable']}; default {spec.default}]"
+            flag = _SHORT_FLAGS.get(spec.name, "--" + spec.name.replace("_", "-"))
+            function = click.option(flag, spec.name, metavar="VALUE", help=meaning)(function)
+    return function
+
+
+@click.command()
+@_flags
+@click.version_option(__version__)
+def command(**flags: str | None) -> None:
+    """Serve one memory to every assistant, script and person of this user, over a Unix socket.
+
+    A flag wins over the environment. Ends on SIGTERM and SIGINT when the requests it has begun are answered; a second
+    one means now.
+    """
+    try:
+        settings = Settings.load(flags)
+    except InvalidParams as error:
+        raise click.UsageError(error.message) from None
+    try:
+        run(settings)
+    except EnhancedMemoryError as error:
+        sentence = f"{error.message}; {error.hint}" if error.hint else error.message
+        click.echo(f"memory-db-service: {sentence}", err=True)
+        sys.exit(1)
+
+
+def run(settings: Settings) -> None:
+    """Serve until SIGTERM or SIGINT. For the main thread.
+
+    Raises: EnhancedMemoryError: it cannot start; nothing was changed that another daemon needs.
+    """
+    _prepare_process(settings)
+    bell = _Bell()
+    with (
+        logging_to_stderr(settings.log_level),
+        _database_locked(settings.db_path),
+        contextlib.closing(MemoryDBService(settings)) as service,
+    ):
+        with _server(settings) as (server, inherited):
+            listener = Listener(server, service, settings, inherited=inherited)
+            listener.start()
+            _say_ready(server, settings)
+            _start_watchdog(service)
+            bell.wait()
+        log.info("ending: requests that were begun have %g s", DRAIN_S)
+        systemd.notify("STOPPING=1")
+        service.begin_shutdown()
+        listener.drain(when_quiet=bell.ring)
+        bell.wait(DRAIN_S)
+        listener.close()
+        bell.be_silent()
+    log.info("ended")
+
+
+def _prepare_process(settings: Settings) -> None:
+    for descriptor in (0, 1, 2):  # one that is closed would be given to the next file we open, the database perhaps
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)
+    os.umask(0o077)
+    threading.stack_size(_STACK_BYTES)
+    wanted = settings.max_connections + _OTHER_DESCRIPTORS
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    limit = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+    if soft != resource.RLIM_INFINITY and soft < limit:
+        with contextlib.suppress(OSError, ValueError):  # then connections are refused earlier, and the log says so
+            resource.setrlimit(resource.RLIMIT_NOFILE, (limit, hard))
+
+
+@contextlib.contextmanager
+def _database_locked(db_path: str) -> Iterator[None]:
+    """Hold the lock beside the database, whose folder is made where it is missing. Raises: ServiceError."""
+    real_path = os.path.realpath(db_path)  # two names of one database share one lock
+    try:
+        os.makedirs(os.path.dirname(real_path), mode=0o700, exist_ok=True)
+    except OSError as error:
+        raise ServiceError(f"cannot make the folder of the database {db_path}: {error.strerror}") from error
+    with locked(f"{real_path}.lock", f"the database {db_path}", "choose another database with --db"):
+        yield
+
+
+@contextlib.contextmanager
+def _server(settings: Settings) -> Iterator[tuple[socket.socket, bool]]:
+    """The listening socket, and whether it is systemd's."""
+    inherited = systemd.inherited_socket()
+    if inherited is not None:
+        yield inherited, True
+    else:
+        with listening(settings.socket_path, backlog=settings.max_connections) as server:
+            yield server, False
+
+
+def _say_ready(server: socket.socket, settings: Settings) -> None:
+    line = f"memory-db-service ready: {server.getsockname()} (database {settings.db_path}, pid {os.getpid()})"
+    log.info("%s", line)
+    with contextlib.suppress(OSError):  # nobody reads it; print() would fail once more at exit, over what it keeps
+        os.write(1, os.fsencode(line + "\n"))
+    systemd.notify("READY=1")
+
+
+def _start_watchdog(service: MemoryDBService) -> None:
+    """Give systemd its signs of life, each after a request that went the whole way to the database and back."""
+    interval_s = systemd.watchdog_s()
+    if interval_s is None:
+        return
+
+    def feed() -> None:
+        while True:
+            reply = service.handle_request({"method": "open_nodes", "params": {"names": ["watchdog"]}})
+            if reply["success"] or reply["code"] in ("busy", "shutting_down"):
+                systemd.notify("WATCHDOG=1")
+            time.sleep(interval_s / 3)
+
+    threading.Thread(target=feed, name="watchdog", daemon=True).start()
+
+
+class _Bell:
+    """Wakes the main thread: SIGTERM and SIGINT ring it, and so may any thread."""
+
+    def __init__(self) -> None:
+        self._heard, self._rung = socket.socketpair()
+        self._heard.setblocking(False)
+        self._rung.setblocking(False)
+        signal.set_wakeup_fd(self._rung.fileno(), warn_on_full_buffer=False)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: None)
+
+    def ring(self) -> None:
+        with contextlib.suppress(BlockingIOError):
+            self._rung.send(b"\0")
+
+    def wait(self, timeout_s: float | None = None) -> None:
+        """Return when it has rung since the last wait, or `timeout_s` seconds have passed."""
+        select.select([self._heard], [], [], timeout_s)
+        with contextlib.suppress(BlockingIOError):
+            self._heard.recv(64)
+
+    def be_silent(self) -> None:
+        """From now on a signal ends the process at once; what was acknowledged is on the disk."""
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, signal.SIG_DFL)
+        signal.set_wakeup_fd(-1)

@@ -1,0 +1,101 @@
+"""What search finds, in which order, and what it tells."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+
+@pytest.fixture(autouse=True)
+def memories(remember: Any) -> None:
+    remember("Caroline", "Caroline moved to Zürich in May", "Caroline prefers green tea", type_="person")
+    remember("Melanie", "Melanie runs the marathon", "Melanie prefers black coffee", type_="person")
+    remember("deploy-pipeline", "Deploys run from main on Thursdays", "Ticket PRJ-00120/v3.1 broke it", type_="system")
+    remember("Initech", "A company that makes printers", type_="company", tier="semantic")
+
+
+def names(reply: dict[str, Any]) -> list[str]:
+    return [result["name"] for result in reply["results"]]
+
+
+@pytest.mark.parametrize(
+    ("query", "first"),
+    [
+        ("Where did Caroline move to?", "Caroline"),
+        ("who is running marathons", "Melanie"),
+        ("zurich", "Caroline"),
+        ("PRJ-00120/v3.1", "deploy-pipeline"),
+        ("init", "Initech"),
+        ("company", "Initech"),
+        ("when do we deploy", "deploy-pipeline"),
+        ('"green tea"', "Caroline"),
+        ("prefers -coffee", "Caroline"),
+        ("mara*", "Melanie"),
+    ],
+)
+def test_a_query_finds_its_memory_first(ask: Any, query: str, first: str) -> None:
+    assert names(ask("search_nodes", query=query))[0] == first
+
+
+def test_the_reply_names_the_observations_that_matched(ask: Any) -> None:
+    result = ask("search_nodes", query="green tea")["results"][0]
+    assert result["observations"][result["matches"][0]["index"]] == "Caroline prefers green tea"
+
+
+def test_matched_detail_gives_only_what_matched_and_names_detail_no_observation(ask: Any) -> None:
+    matched = ask("search_nodes", query="green tea", detail="matched")["results"][0]
+    assert matched["observations"] == ["Caroline prefers green tea"]
+    assert "observations" not in ask("search_nodes", query="green tea", detail="names")["results"][0]
+
+
+def test_an_empty_query_lists_the_most_recently_used(ask: Any) -> None:
+    assert names(ask("search_nodes", query="", limit=2)) == ["Initech", "deploy-pipeline"]
+    assert names(ask("search_nodes", query="  ", limit=2, offset=2)) == ["Melanie", "Caroline"]
+
+
+def test_filters_narrow_what_is_found(ask: Any) -> None:
+    assert names(ask("search_nodes", query="prefers printers", entity_type="company")) == ["Initech"]
+    assert names(ask("search_nodes", query="prefers printers tier:semantic")) == ["Initech"]
+    assert names(ask("search_nodes", query="", tier="semantic")) == ["Initech"]
+    assert names(ask("search_nodes", query="tea", since="2100-01-01")) == []
+    assert names(ask("search_nodes", query="tea", until="2001-01-01")) == []
+    assert names(ask("search_nodes", query="tea", since="1d")) == ["Caroline"]
+
+
+def test_offset_and_more_page_through_the_results(ask: Any) -> None:
+    whole = names(ask("search_nodes", query="prefers"))
+    first = ask("search_nodes", query="prefers", limit=1)
+    second = ask("search_nodes", query="prefers", limit=1, offset=1)
+    assert (first["more"], second["more"]) == (True, False)
+    assert names(first) + names(second) == whole
+
+
+def test_a_reply_keeps_within_its_token_budget(ask: Any) -> None:
+    reply = ask("search_nodes", query="prefers", max_tokens=150)
+    assert (len(reply["results"]), reply["more"]) == (1, True)
+
+
+@pytest.mark.parametrize("mode", ["semantic", "hybrid"])
+def test_a_mode_that_is_not_installed_is_a_clear_error(ask: Any, mode: str) -> None:
+    assert ask("search_nodes", query="tea", mode=mode)["code"] == "invalid_params"
+
+
+@pytest.mark.parametrize(
+    "query",
+    ['"', "NEAR(", "a AND OR", "-", "*", "name:", "\x00", "😀", "(((", "col : x", "' OR 1=1 --", "^a", "x" * 10_000],
+)
+def test_no_query_is_a_syntax_error(ask: Any, query: str) -> None:
+    assert ask("search_nodes", query=query)["success"] is True
+
+
+@pytest.mark.parametrize("limit", [0, 1001, "5", 2.5, True])
+def test_limits_are_whole_numbers_from_1_to_1000(ask: Any, limit: Any) -> None:
+    reply = ask("search_nodes", query="tea", limit=limit)
+    assert (reply["code"], reply["details"]["path"]) == ("invalid_params", "limit")
+
+
+def test_relevance_is_a_floor_that_can_be_asked_for(ask: Any, remember: Any) -> None:
+    remember("faded", "prefers oolong", relevance_score=0.2)
+    assert "faded" in names(ask("search_nodes", query="oolong"))
+    assert names(ask("search_nodes", query="oolong", min_relevance=0.5)) == []

@@ -1,0 +1,347 @@
+"""The store: transactions, groups, histories and the index, on real files."""
+
+from __future__ import annotations
+
+import random
+import sqlite3
+import threading
+from typing import Any
+
+import pytest
+
+from enhanced_memory.errors import Busy, Corrupt, DiskFull, ShuttingDown, TimedOut
+from enhanced_memory.rules import text
+from enhanced_memory.store.base import Change, Draft, Filter, Match, Transaction
+from enhanced_memory.store.sqlite.indexing import entity_and_slot, row_number
+from enhanced_memory.store.sqlite.store import SQLiteStore
+from tests.store.conftest import Analyser, Run
+
+CREATED = Change("created")
+UPDATED = Change("updated")
+
+
+def create(name: str, *observations: str) -> Any:
+    return lambda tx: tx.entities.create(Draft(name, "thing", list(observations)), CREATED)
+
+
+def test_what_a_request_raises_takes_back_its_changes_and_no_others(store: SQLiteStore, read: Run) -> None:
+    barrier = threading.Barrier(8)
+    outcomes: dict[int, str] = {}
+
+    def client(number: int) -> None:
+        def work(tx: Transaction) -> None:
+            create(f"e{number}", f"unicorn{number}")(tx)
+            if number % 2:
+                raise ValueError("changed its mind")
+
+        barrier.wait()
+        try:
+            store.write(work, "default", 10.0)
+            outcomes[number] = "kept"
+        except ValueError:
+            outcomes[number] = "raised"
+
+    threads = [threading.Thread(target=client, args=(number,)) for number in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert outcomes == {number: "raised" if number % 2 else "kept" for number in range(8)}
+    assert read(lambda tx: {e.name for e in tx.entities.page(0, 100)}) == {"e0", "e2", "e4", "e6"}
+    for number in range(8):
+        hits = read(lambda tx, n=number: tx.index.best(Match(any_of=[(f"unicorn{n}",)]), Filter(), 9))
+        assert len(hits) == (0 if number % 2 else 1)
+
+
+def test_writers_that_wait_are_committed_together(store: SQLiteStore, write: Run) -> None:
+    writer_is_busy, let_it_go = threading.Event(), threading.Event()
+
+    def hold(tx: Transaction) -> None:
+        writer_is_busy.set()
+        assert let_it_go.wait(5)
+
+    holder = threading.Thread(target=write, args=(hold,))
+    holder.start()
+    assert writer_is_busy.wait(5)
+    threads = [threading.Thread(target=write, args=(create(f"e{n}"),)) for n in range(20)]
+    for thread in threads:
+        thread.start()
+    deadline = threading.Event()
+    while store.gauges()["queue_depth"] < 20:
+        assert not deadline.wait(0.001)
+    before = store.gauges()["commits"]
+    let_it_go.set()
+    for thread in [holder, *threads]:
+        thread.join()
+    assert store.gauges()["commits"] - before == 2
+
+
+def test_a_full_queue_answers_busy_at_once(path: str) -> None:
+    store = SQLiteStore(path, Analyser(), max_queue=1)
+    running, let_go = threading.Event(), threading.Event()
+
+    def hold(tx: Transaction) -> None:
+        running.set()
+        assert let_go.wait(5)
+
+    holder = threading.Thread(target=store.write, args=(hold, "default", 10.0))
+    holder.start()
+    assert running.wait(5)
+    waiting = threading.Thread(target=store.write, args=(create("a"), "default", 10.0))
+    waiting.start()
+    pause = threading.Event()
+    while store.gauges()["queue_depth"] < 1:
+        assert not pause.wait(0.001)
+    with pytest.raises(Busy):
+        store.write(create("b"), "default", 10.0)
+    let_go.set()
+    holder.join()
+    waiting.join()
+    store.close()
+
+
+def test_a_write_whose_turn_does_not_come_in_time_is_busy_and_never_runs(store: SQLiteStore, read: Run) -> None:
+    running, let_go = threading.Event(), threading.Event()
+
+    def hold(tx: Transaction) -> None:
+        running.set()
+        assert let_go.wait(5)
+
+    holder = threading.Thread(target=store.write, args=(hold, "default", 10.0))
+    holder.start()
+    assert running.wait(5)
+    with pytest.raises(Busy):
+        store.write(create("late"), "default", 0.05)
+    let_go.set()
+    holder.join()
+    store.write(create("next"), "default", 10.0)
+    assert read(lambda tx: tx.entities.find("late")) is None
+
+
+ENDLESS = "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n) SELECT count(*) FROM n"
+
+
+def test_a_read_and_a_write_over_their_time_are_stopped(store: SQLiteStore, read: Run) -> None:
+    def endless(tx: Any) -> None:
+        tx.entities._scope.connection.execute(ENDLESS).fetchone()
+
+    def half(tx: Any) -> None:
+        create("half")(tx)
+        endless(tx)
+
+    with pytest.raises(TimedOut):
+        store.read(endless, "default", 0.1)
+    with pytest.raises(TimedOut):
+        store.write(half, "default", 0.1)
+    assert read(lambda tx: tx.entities.find("half")) is None
+    store.write(create("after"), "default", 10.0)
+    assert read(lambda tx: tx.entities.find("after")) is not None
+
+
+def test_a_full_disk_takes_nothing_back_that_fits_and_writing_goes_on(
+    store: SQLiteStore, write: Run, read: Run
+) -> None:
+    def limit_pages(pages: int) -> None:
+        write(lambda tx: tx.entities._scope.connection.execute(f"PRAGMA max_page_count = {pages}"))
+
+    write(create("before", "small"))
+    limit_pages(read(lambda tx: tx.entities._scope.connection.execute("PRAGMA page_count").fetchone()[0]) + 2)
+    noise = random.Random(1).randbytes(40_000).hex()
+    with pytest.raises(DiskFull):
+        write(create("too much", *[noise[n : n + 1000] for n in range(0, 80_000, 1000)]))
+    assert read(lambda tx: [e.name for e in tx.entities.page(0, 9)]) == ["before"]
+    limit_pages(1_000_000)
+    write(create("after", "small"))
+    assert read(lambda tx: [e.name for e in tx.entities.page(0, 9)]) == ["before", "after"]
+
+
+def test_a_closed_store_answers_shutting_down(path: str) -> None:
+    store = SQLiteStore(path, Analyser())
+    store.close()
+    with pytest.raises(ShuttingDown):
+        store.write(create("a"), "default", 1.0)
+    with pytest.raises(ShuttingDown):
+        store.read(lambda tx: None, "default", 1.0)
+
+
+def test_a_search_in_a_write_sees_its_own_and_earlier_writes(write: Run) -> None:
+    def work(tx: Transaction) -> int:
+        create("a", "zebra")(tx)
+        return len(tx.index.best(Match(any_of=[("zebra",)]), Filter(), 9))
+
+    assert write(work) == 1
+
+
+def test_reads_count_as_accesses_without_a_write_of_their_own(store: SQLiteStore, path: str) -> None:
+    entity = store.write(create("a"), "default", 10.0)
+    for _ in range(3):
+        store.read(lambda tx: tx.entities.count_accesses([entity.id]), "default", 10.0)
+    store.close()
+    with sqlite3.connect(path) as db:
+        (count,) = db.execute("SELECT access_count FROM entities").fetchone()
+    assert count == 3
+
+
+def test_every_version_reads_back_after_any_history(write: Run, read: Run) -> None:
+    dice = random.Random(7)
+    model: list[tuple[str, tuple[str, ...]]] = [("a", ("start",))]
+    write(create("a", "start"))
+    for step in range(300):
+        name, observations = model[-1]
+        wanted = list(observations)
+        match dice.randrange(5):
+            case 0 | 1:
+                wanted += [f"added {step} {dice.random()}"]
+            case 2 if len(wanted) > 1:
+                wanted.pop(dice.randrange(len(wanted)))
+            case 3:
+                dice.shuffle(wanted)
+            case 4:
+                name = f"a{step}"
+
+        def work(tx: Transaction, old: str = model[-1][0], new: str = name, wanted: list[str] = wanted) -> int:
+            entity = tx.entities.find(old)
+            assert entity is not None
+            return tx.entities.update(entity, UPDATED, name=new, observations=wanted).version
+
+        version = write(work)
+        if version > len(model):
+            model.append((name, tuple(wanted)))
+        assert version == len(model)
+
+    def history(tx: Transaction) -> list[tuple[str, tuple[str, ...]]]:
+        entity = tx.entities.find(model[-1][0])
+        assert entity is not None
+        found = [tx.versions.read(entity, version) for version in range(1, entity.version + 1)]
+        return [(past.name, past.observations) for past in found if past is not None]
+
+    assert read(history) == model
+
+
+def test_the_index_holds_exactly_the_words_of_what_is_there(store: SQLiteStore, write: Run, path: str) -> None:
+    dice = random.Random(3)
+    words = [f"word{n}" for n in range(30)]
+
+    def step(tx: Transaction) -> None:
+        name = f"e{dice.randrange(6)}"
+        entity = tx.entities.find(name)
+        wanted = list(dict.fromkeys(" ".join(dice.choices(words, k=3)) for _ in range(dice.randrange(12))))
+        if entity is None:
+            tx.entities.create(Draft(name, "thing", wanted), CREATED)
+        elif dice.random() < 0.2:
+            tx.entities.delete(entity, Change("deleted"))
+        else:
+            tx.entities.update(entity, UPDATED, observations=wanted)
+
+    for _ in range(200):
+        write(step)
+    expected: dict[str, set[int]] = {}
+    for entity in store.read(lambda tx: tx.entities.page(0, 100), "default", 10.0):
+        rows = [(0, [*text.analyse(entity.name), *text.analyse(entity.entity_type)])]
+        for place, observation in enumerate(entity.observations):
+            slot = place + 1 if entity.slots is None else entity.slots[place]
+            who, body = text.subject_and_body(observation)
+            rows.append((slot, [*who, *body]))
+        for slot, tokens in rows:
+            for token in tokens:
+                expected.setdefault(token, set()).add(row_number(entity.id, slot))
+    store.close()
+    with sqlite3.connect(path) as db:
+        db.execute("CREATE VIRTUAL TABLE temp.v USING fts5vocab(main, search_index, instance)")
+        found: dict[str, set[int]] = {}
+        for term, row in db.execute("SELECT term, doc FROM v"):
+            found.setdefault(term, set()).add(row)
+        db.execute("INSERT INTO search_index (search_index) VALUES ('integrity-check')")
+    assert found == expected
+
+
+@pytest.mark.parametrize("entity_id", [1, 7, 2**33])
+@pytest.mark.parametrize("slot", [0, 1, 7, 8, 16_383])
+def test_row_numbers_tell_entity_and_place(entity_id: int, slot: int) -> None:
+    assert entity_and_slot(row_number(entity_id, slot)) == (entity_id, slot)
+
+
+def test_another_analyser_makes_the_index_anew(path: str) -> None:
+    store = SQLiteStore(path, Analyser())
+    store.write(create("a", "zebra stripes"), "default", 10.0)
+    store.close()
+
+    class Backwards(Analyser):
+        def observation(self, observation: str) -> tuple[list[str], list[str]]:  # type: ignore[override]
+            return [], [word[::-1] for word in observation.split()]
+
+    other = SQLiteStore(path, Backwards(version=99))
+    hits = {
+        word: len(other.read(lambda tx, w=word: tx.index.best(Match(any_of=[(w,)]), Filter(), 9), "default", 5.0))
+        for word in ("zebra", "arbez")
+    }
+    other.close()
+    assert hits == {"zebra": 0, "arbez": 1}
+
+
+def tamper(path: str, column: str, value: object) -> None:
+    with sqlite3.connect(path) as db:
+        db.execute(f"UPDATE entities SET {column} = ? WHERE name = 'bad'", (value,))
+
+
+def test_a_damaged_entity_hides_no_other_and_can_be_deleted(
+    store: SQLiteStore, write: Run, read: Run, path: str
+) -> None:
+    write(create("good", "zebra"))
+    write(create("bad", "zebra"))
+    tamper(path, "checksum", "0" * 64)
+    found = read(lambda tx: {e.name: e.damage for e in tx.entities.page(0, 9)})
+    assert found["good"] is None
+    assert found["bad"] is not None
+
+    def change(tx: Transaction) -> None:
+        entity = tx.entities.find("bad")
+        assert entity is not None
+        tx.entities.update(entity, UPDATED, observations=["x"])
+
+    with pytest.raises(Corrupt):
+        write(change)
+    write(lambda tx: tx.entities.delete(tx.entities.find("bad"), Change("deleted")))
+    assert read(lambda tx: [e.name for e in tx.entities.page(0, 9)]) == ["good"]
+
+
+def test_times_of_writes_only_ever_rise_even_when_the_clock_stands_still(path: str) -> None:
+    from datetime import UTC, datetime
+
+    store = SQLiteStore(path, Analyser(), clock=lambda: datetime(2026, 1, 1, tzinfo=UTC))
+    stamps = [store.write(lambda tx: tx.now, "default", 5.0) for _ in range(5)]
+    store.close()
+    assert stamps == sorted(set(stamps))
+
+
+def test_the_store_makes_a_dictionary_of_its_own_words_when_it_has_enough(
+    path: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("enhanced_memory.store.sqlite.store._TRAIN_FROM", 20)
+    store = SQLiteStore(path, Analyser())
+    facts = [
+        f"The {colour} zeppelin of the quartermaster carries {n} barrels" for n, colour in enumerate("abcdefgh" * 4)
+    ]
+    first = [store.write(create(f"e{n}", fact), "default", 10.0) for n, fact in enumerate(facts)]
+    pause = threading.Event()
+    for _ in range(5_000):
+        if (
+            store.read(
+                lambda tx: tx.entities._scope.connection.execute("SELECT count(*) FROM dictionaries").fetchone()[0],
+                "default",
+                5.0,
+            )
+            > 1
+        ):
+            break
+        pause.wait(0.002)
+    else:
+        pytest.fail("no dictionary was made")
+    assert store._trainer is not None
+    store._trainer.join(10)
+    later = store.write(create("later", facts[0] + " again"), "default", 10.0)
+    assert later.stored_bytes < first[0].stored_bytes
+    store.close()
+    again = SQLiteStore(path, Analyser())
+    assert again.read(lambda tx: tx.entities.find("later").observations, "default", 5.0) == (facts[0] + " again",)
+    again.close()
