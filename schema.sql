@@ -66,7 +66,8 @@ CREATE INDEX idx_entities_session ON entities (source_session) WHERE source_sess
 
 -- A version is a keyframe (delta_depth 0: all of the content) or a delta against its parent; delta_bytes is what the
 -- deltas since the keyframe take together. A keyframe without data is the entity's current version: its bytes lie in
--- the entities row until the next version is appended. name and entity_type are there on keyframes and where they changed.
+-- the entities row until the next version is appended. entity_type is there on keyframes and where it changed; what an
+-- entity was called at any time is told by its renames.
 CREATE TABLE versions (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
     entity_id INTEGER NOT NULL REFERENCES entities (id),
@@ -81,13 +82,31 @@ CREATE TABLE versions (
     delta_depth INTEGER NOT NULL,
     delta_bytes INTEGER NOT NULL,
     checksum TEXT,
-    name TEXT,
     entity_type TEXT,
     author TEXT,
     session TEXT,
     method TEXT
 );
 CREATE UNIQUE INDEX idx_versions_entity ON versions (entity_id, version_number);
+
+CREATE TABLE renames (
+    id INTEGER PRIMARY KEY,
+    entity_id INTEGER NOT NULL REFERENCES entities (id),
+    old_name TEXT NOT NULL,
+    created_at TIMESTAMP NOT NULL
+);
+CREATE INDEX idx_renames_entity ON renames (entity_id);
+CREATE INDEX idx_renames_name ON renames (old_name);
+
+-- Which branch reads saw from when on: one row a checkout, with the branch's newest version of then.
+CREATE TABLE checkouts (
+    id INTEGER PRIMARY KEY,
+    entity_id INTEGER NOT NULL REFERENCES entities (id),
+    branch_name TEXT NOT NULL,
+    version_number INTEGER NOT NULL,
+    created_at TIMESTAMP NOT NULL
+);
+CREATE INDEX idx_checkouts_entity ON checkouts (entity_id);
 
 -- Rows exist once an entity has more than the branch main.
 CREATE TABLE branches (

@@ -29,13 +29,15 @@ class Service:
     """What the service tells operations about itself.
 
     `write` and `read` run a function of their own Context in a transaction of its own, for operations that work in
-    slices; `facts` gives the figures only the running service knows (uptime, connections, queue).
+    slices; `facts` gives the figures only the running service knows (uptime, connections, queue); `scrub` overwrites
+    what was erased.
     """
 
     settings: Settings
     write: Callable[[Caller, Callable[[Context], Any]], Any]
     read: Callable[[Caller, Callable[[Context], Any]], Any]
     facts: Callable[[], Mapping[str, Any]]
+    scrub: Callable[[], None]
 
 
 @dataclass(frozen=True)

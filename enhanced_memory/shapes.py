@@ -65,6 +65,13 @@ Tier = Literal["working", "episodic", "semantic", "procedural"]
 Method = Literal["manual", "auto", "import"]
 OnExisting = Literal["merge", "replace", "skip", "error"]
 Version = Annotated[int, Field(ge=1)]
+BranchName = Annotated[
+    str,
+    StringConstraints(strip_whitespace=True, min_length=1, max_length=MAX_TYPE),
+    AfterValidator(_no_control_characters),
+]
+Instant = Annotated[str, Field(min_length=1, max_length=64)]
+Cursor = Annotated[str, Field(max_length=256)]
 
 # ------------------------------------------------------------------------------------------------ what callers send
 
@@ -322,12 +329,13 @@ class Imported(TypedDict):
 
 
 class Exported(TypedDict):
-    """Reply of export_graph: lines of the file, and how many are of each kind."""
+    """Reply of export_graph: lines of the file, how many are of each kind, and names that could not be read."""
 
     lines: list[str]
     next_cursor: str | None
     entities: int
     relations: int
+    unreadable: list[str]
 
 
 class Compression(TypedDict):
@@ -373,6 +381,7 @@ class Pong(TypedDict):
     pong: bool
     pid: int
     version: str
+    database: str
 
 
 class OperationWords(TypedDict):
@@ -392,3 +401,172 @@ class Described(TypedDict):
 
     version: str
     operations: list[OperationWords]
+
+
+class VersionNote(TypedDict):
+    """One version in a history: what it added to and removed from its parent, and where it came from.
+
+    `merge_parent` is the version of the other branch, for a merge.
+    """
+
+    version: int
+    branch: str
+    parent: int | None
+    merge_parent: NotRequired[int]
+    message: str | None
+    author: str | None
+    session: str | None
+    method: str | None
+    created: str
+    action: str
+    added: list[str]
+    removed: list[str]
+
+
+class EntityHistory(TypedDict):
+    """Reply of memory_history, newest first."""
+
+    entity: str
+    deleted: bool
+    versions: list[VersionNote]
+    next_cursor: str | None
+
+
+class Committed(TypedDict):
+    """Reply of memory_commit."""
+
+    entity: str
+    version: int
+    branch: str
+
+
+class VersionContent(TypedDict):
+    """One version, whole."""
+
+    version: int
+    branch: str
+    name: str
+    entityType: str
+    observations: list[str]
+    message: str | None
+    author: str | None
+    created: str
+    action: str
+
+
+class Modified(TypedDict):
+    """A value before and after; a TypedDict cannot spell `from`, so it is old and new."""
+
+    old: str
+    new: str
+
+
+class Differences(TypedDict):
+    """What one version has and another has not."""
+
+    added_observations: list[str]
+    removed_observations: list[str]
+    modified_metadata: dict[str, Modified]
+
+
+class VersionDiff(TypedDict):
+    """Reply of memory_diff; `diff` is unified text."""
+
+    version1: VersionContent
+    version2: VersionContent
+    differences: Differences
+    diff: str
+
+
+class Reverted(TypedDict):
+    """Reply of memory_revert; the relations are told when a deleted entity came back."""
+
+    entity: str
+    reverted_to: int
+    new_version: int
+    restored_relations: NotRequired[list[Relation]]
+    lost_relations: NotRequired[list[Relation]]
+
+
+class Branched(TypedDict):
+    """Reply of memory_branch."""
+
+    entity: str
+    branch_name: str
+    created_from_version: int
+    current_branch: str
+
+
+class BranchNote(TypedDict):
+    """One branch of an entity."""
+
+    name: str
+    head_version: int
+    created_from_version: int
+    description: str | None
+    created: str
+    current: bool
+
+
+class Branches(TypedDict):
+    """Reply of list_branches."""
+
+    entity: str
+    branches: list[BranchNote]
+
+
+class DeletedBranch(TypedDict):
+    """Reply of delete_branch."""
+
+    entity: str
+    deleted: str
+
+
+class CheckedOut(TypedDict):
+    """Reply of memory_checkout."""
+
+    entity: str
+    branch_name: str
+    version: int
+
+
+class Merged(TypedDict):
+    """Reply of memory_merge; `new_version` is null in a dry run and when there was nothing to merge."""
+
+    entity: str
+    source_branch: str
+    target_branch: str
+    base_version: int
+    added: list[str]
+    removed: list[str]
+    entityType: str
+    new_version: int | None
+    dry_run: bool
+
+
+class ChangeLine(TypedDict):
+    """One change of a namespace: a version of an entity, or the making or ending of a relation."""
+
+    kind: Literal["entity", "relation"]
+    action: str
+    created: str
+    name: NotRequired[str]
+    version: NotRequired[int]
+    branch: NotRequired[str]
+    message: NotRequired[str | None]
+    author: NotRequired[str | None]
+    relation: NotRequired[Relation]
+
+
+class Changes(TypedDict):
+    """Reply of what_changed, oldest first."""
+
+    changes: list[ChangeLine]
+    next_cursor: str | None
+
+
+class Purged(TypedDict):
+    """Reply of purge_entities."""
+
+    purged: list[str]
+    missing: list[str]

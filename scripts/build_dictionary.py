@@ -144,22 +144,23 @@ OPENINGS = """
 A |About |After the |Agreed to |All |Allergic to |Always |An |And |Asked |Asked for |At |Attended |Based in |
 Because of |Before |Believes that |Birthday: |Born in |Bought |Bug: |Built |By |Can |Cannot |Completed |
 Concerned about |Configured |Considering |Contact: |Created |Currently |Currently working on |Deadline is |
-Decided not to |Decided on |Decided to |Decision: |Deployed |Does not |Does not like |Don't |Each |Email: |Enjoys |Enjoys hiking |
-Expects |Father of |Favorite |Fixed |For |From |Goal: |Got |Graduated from |Had |Has |Has a |Has been |Has two |Hates |
-He |He has |Her |His |How |I |I'm |If |Important: |In |Interested in |Is |Is a |Issue: |It |It is |Joined |Keeps |Knows |
-Last |Learning |Likes |Likes to |Lives in |Located at |Looking for |Loves |Made |Main |Married to |Mentioned |
-Met |Migrated |Mother of |Moved from |Moved to |Must |My |Name is |Needs |Needs to |Never |New |No |Not |Note: |On |
-One |Only |Originally from |Our |Owns |Owns a |Plans to |Planning to |Please |Possible |Prefers |Prefers the |Prefers to |
-Previously |Project |Reason: |Recently |Remember |Remember to |Reported |Requested |Requires |Responsible for |Said |
-Says that |Session |Set |She |She has |Should |Since |So |Some |Speaks |Started |Status: |Still |Studied |Studies |
-Studying |Summary: |Switched to |Task: |Team |Tests |That |The |The API |The application |The build |The client |
-The code |The company |The current |The customer |The database |The family |The file |The first |The goal is to |
-The main |The meeting |The new |The next |The old |The problem |The project |The project uses |The server |
-The service |The system |The team |The team decided to |The user |The user has |The user is |The user likes |
-The user prefers |The user wants |The user's |Their |There is |They |They are |Thinks that |This |This is |Tries to |
-Two |Updated |Use |Used to |User |User asked |User has |User is |User prefers |User wants |User's |Uses |Uses the |
-Using |Usually |Version |Visited |Volunteers at |Wants |Wants to |Wants to learn |Was |We |Weekly |Went to |When |Will |
-With |Worked at |Working on |Works as a |Works at |Works for |Works from home |Works with |Would like to |You |Your |
+Decided not to |Decided on |Decided to |Decision: |Deployed |Does not |Does not like |Don't |Each |Email: |Enjoys |
+Enjoys hiking |Expects |Father of |Favorite |Fixed |For |From |Goal: |Got |Graduated from |Had |Has |Has a |Has been |
+Has two |Hates |He |He has |Her |His |How |I |I'm |If |Important: |In |Interested in |Is |Is a |Issue: |It |It is |
+Joined |Keeps |Knows |Last |Learning |Likes |Likes to |Lives in |Located at |Looking for |Loves |Made |Main |
+Married to |Mentioned |Met |Migrated |Mother of |Moved from |Moved to |Must |My |Name is |Needs |Needs to |Never |
+New |No |Not |Note: |On |One |Only |Originally from |Our |Owns |Owns a |Plans to |Planning to |Please |Possible |
+Prefers |Prefers the |Prefers to |Previously |Project |Reason: |Recently |Remember |Remember to |Reported |Requested |
+Requires |Responsible for |Said |Says that |Session |Set |She |She has |Should |Since |So |Some |Speaks |Started |
+Status: |Still |Studied |Studies |Studying |Summary: |Switched to |Task: |Team |Tests |That |The |The API |
+The application |The build |The client |The code |The company |The current |The customer |The database |The family |
+The file |The first |The goal is to |The main |The meeting |The new |The next |The old |The problem |The project |
+The project uses |The server |The service |The system |The team |The team decided to |The user |The user has |
+The user is |The user likes |The user prefers |The user wants |The user's |Their |There is |They |They are |
+Thinks that |This |This is |Tries to |Two |Updated |Use |Used to |User |User asked |User has |User is |User prefers |
+User wants |User's |Uses |Uses the |Using |Usually |Version |Visited |Volunteers at |Wants |Wants to |Wants to learn |
+Was |We |Weekly |Went to |When |Will |With |Worked at |Working on |Works as a |Works at |Works for |Works from home |
+Works with |Would like to |You |Your |
 """
 """First words of an observation; the framing of the pickle comes with them."""
 

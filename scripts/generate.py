@@ -330,6 +330,7 @@ Made by `scripts/generate.py` from `enhanced_memory/settings.py`: do not edit.
 
 A flag wins over the environment, the environment over the default.
 `~` and variables in paths are expanded.
+Namespace, tool profile and autostart are for the MCP server and the command line; the daemon has flags for the others.
 
 | variable | flag | default | bounds | meaning |
 |---|---|---|---|---|
@@ -343,7 +344,9 @@ def settings_page() -> str:
         facts = spec.metadata
         default = int(spec.default) if isinstance(spec.default, bool) else spec.default
         bounds = "" if facts["low"] is None else f"{facts['low']:,} to {facts['high']:,}"
-        flag = "--" + spec.name.removesuffix("_path").replace("_", "-")
+        flag = (
+            "--no-autostart" if spec.name == "autostart" else "--" + spec.name.removesuffix("_path").replace("_", "-")
+        )
         rows.append(_row(f"`{facts['variable']}`", f"`{flag}`", f"`{default}`", bounds, facts["meaning"]) + "\n")
     return _SETTINGS_HEAD + "".join(rows)
 

@@ -21,8 +21,8 @@ from enhanced_memory.cli.session import Command, Session, examples
     cls=Command,
     short_help="Run any operation of the daemon.",
     epilog=examples(
-        ("enhanced-memory call find_path from=Ada to=Babbage max_hops=3", "parameters by name"),
-        ("enhanced-memory call open_nodes names=Ada names=Babbage", "a list, one item at a time"),
+        ("enhanced-memory call read_graph entity_type=person limit=5", "parameters by name"),
+        ("enhanced-memory call confirm_entities entityNames=Ada entityNames=Babbage", "a list, one item at a time"),
         ("""enhanced-memory call delete_entities '{"entityNames": ["Ada"]}'""", "or all as one JSON object"),
         ("enhanced-memory call create_relations - < relations.json", "or from standard input"),
     ),
@@ -95,7 +95,7 @@ def _kinds(schema: dict[str, Any]) -> set[str]:
     short_help="List what `call` can run, or explain one.",
     epilog=examples(
         ("enhanced-memory operations", "all of them"),
-        ("enhanced-memory operations find_path", "what one does and takes"),
+        ("enhanced-memory operations read_graph", "what one does and takes"),
     ),
 )
 @click.argument("method", required=False)
@@ -109,7 +109,7 @@ def operations_command(session: Session, method: str | None) -> None:
         output.json_line(reply)
     else:
         rows = [
-            (item["name"], "writes" if item["writes"] else "reads", item["description"].partition("\n")[0])
+            (item["name"], "writes" if item["writes"] else "reads", _paragraphs(item["description"])[0])
             for item in reply["operations"]
         ]
         if output.at_terminal():
@@ -133,9 +133,15 @@ def _explain(session: Session, operation: dict[str, Any] | None) -> None:
     if not output.at_terminal():
         output.lines(rows)
         return
-    output.block(operation["name"], "writes" if operation["writes"] else "reads", [("", operation["description"])])
+    paragraphs = _paragraphs(operation["description"])
+    output.block(operation["name"], "writes" if operation["writes"] else "reads", [("", "\n\n".join(paragraphs))])
     if rows:
         output.table(("Parameter", "Type", "Default", "Meaning"), rows)
+
+
+def _paragraphs(description: str) -> list[str]:
+    """The words of an operation, its paragraphs unwrapped for whatever width they are shown in."""
+    return [" ".join(paragraph.split()) for paragraph in description.split("\n\n")]
 
 
 def _type_of(schema: dict[str, Any]) -> str:

@@ -11,7 +11,7 @@ import importlib
 import os
 import sys
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Final
 
 import click
 
@@ -58,12 +58,37 @@ class Program(click.Group):
             ctx.fail(f"There is no command {args[0]!r}. Did you mean {nearest[0]}?")
         return super().resolve_command(ctx, args)
 
-    def invoke(self, ctx: click.Context) -> Any:
-        """Run the sub-command. A reader who goes away ends the run here, before click makes status 1 of it."""
+    def invoke(self, ctx: click.Context) -> int:
+        """Run the sub-command, tell its failure if there is one, and send off what it printed; the exit status."""
         try:
-            return super().invoke(ctx)
+            try:
+                status = super().invoke(ctx) or 0
+            except Failed as failed:
+                status = _tell(ctx.obj, failed)
+            sys.stdout.flush()
         except BrokenPipeError:
+            _give_up_output()
             return run.EXIT_PIPE_CLOSED
+        except OSError as error:
+            _give_up_output()
+            return _tell(Session(), run.file_trouble(error, "standard input or output"))
+        return int(status)
+
+
+def _tell(session: Session, failed: Failed) -> int:
+    """Print a failure the way the run answers; the exit status it asks for."""
+    from enhanced_memory.cli import output
+
+    if session.json:
+        output.json_line(failed.reply)
+    else:
+        output.failure(failed.reply)
+    return failed.status
+
+
+def _give_up_output() -> None:
+    """Let what is still to be written go nowhere: the interpreter tries once more at its end, and would complain."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 program = Program(
@@ -77,7 +102,7 @@ program = Program(
         ("enhanced-memory import memory.jsonl", "take over a file of the reference memory server"),
         ("enhanced-memory export - | gzip > memory.jsonl.gz", "take everything along"),
         ("enhanced-memory --json status", "for programs; --json may also stand at the end"),
-        ("enhanced-memory call find_path from=Ada to=Babbage", "any operation of the daemon, see `operations`"),
+        ("enhanced-memory call confirm_entities entityNames=Ada", "any operation of the daemon, see `operations`"),
     ),
 )
 click.version_option(__version__, prog_name="enhanced-memory", message="%(prog)s %(version)s")(program)
@@ -90,33 +115,12 @@ def main(argv: Sequence[str] | None = None) -> None:
     """
     if sys.stdout.encoding.lower() != "utf-8" and hasattr(sys.stdout, "reconfigure"):
         sys.stdout.reconfigure(errors="backslashreplace")  # a locale without our letters is no reason to fail
-    status = _status(argv)
-    try:
-        sys.stdout.flush()
-    except BrokenPipeError:
-        status = run.EXIT_PIPE_CLOSED
-    if status == run.EXIT_PIPE_CLOSED:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the interpreter flushes once more at its end
-    sys.exit(status)
-
-
-def _status(argv: Sequence[str] | None) -> int:
-    """Run the command line and tell its failure, if there is one; the exit status."""
-    session = Session()
     args = None if argv is None else list(argv)
     try:
-        result: Any = program.main(args, "enhanced-memory", standalone_mode=False, obj=session)
-    except Failed as failed:
-        from enhanced_memory.cli import output
-
-        if session.json:
-            output.json_line(failed.reply)
-        else:
-            output.failure(failed.reply)
-        return failed.status
+        status = program.main(args, "enhanced-memory", standalone_mode=False, obj=Session())
     except click.ClickException as error:
         error.show()
-        return error.exit_code
+        status = error.exit_code
     except (click.Abort, KeyboardInterrupt):
-        return run.EXIT_INTERRUPTED
-    return result if isinstance(result, int) else 0
+        status = run.EXIT_INTERRUPTED
+    sys.exit(status)

@@ -31,8 +31,8 @@ Reply: TypeAlias = dict[str, Any]
 
 T = TypeVar("T")
 
-_RECEIVE_BYTES = 256 * 1024
-"""Read at once: a search's reply of ten entities fits in many times over, and more costs memory for nothing."""
+_RECEIVE_BYTES = 64 * 1024
+"""Read at once. Most replies fit; from 128 KiB on, each call would have its memory mapped and unmapped."""
 
 
 class Request:

@@ -31,6 +31,12 @@ _PROGRAM = Path(__file__).resolve().parents[2] / "memory_db_service.py"
 _PAUSE_S = 0.05
 """Between two looks while somebody else starts or ends a daemon: short beside the start of a Python program."""
 
+_MAX_LOG_BYTES = 10 * 1024 * 1024
+"""A log larger than this is set aside when a daemon is started, in the place of the one set aside before."""
+
+_OUR_UNITS = ("NOTIFY_SOCKET", "WATCHDOG_", "LISTEN_")
+"""Variables by which systemd speaks to the one program it started."""
+
 
 def ensure_daemon(settings: Settings, *, timeout_s: float = 15.0) -> bool:
     """Start the daemon unless one answers at `settings.socket_path`; true where this call started it.
@@ -57,10 +63,11 @@ def ensure_daemon(settings: Settings, *, timeout_s: float = 15.0) -> bool:
 def _started(settings: Settings, deadline: float) -> bool:
     if _answers(settings, deadline):
         return False
-    folder = Path(settings.db_path).parent
+    db_path = os.path.realpath(settings.db_path)  # where the daemon's lock lies, whatever name the database has here
+    folder = Path(db_path).parent
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    daemons_lock = f"{settings.db_path}.lock"
-    with _opened(f"{settings.db_path}.start") as start:
+    daemons_lock = f"{db_path}.lock"
+    with _opened(f"{db_path}.start") as start:
         while not _locks(start):
             _pause(
                 deadline, f"another program is starting the daemon at {settings.socket_path}, and it is not ready yet"
@@ -132,9 +139,13 @@ def _start(settings: Settings, log_path: Path, deadline: float) -> None:
     """Start the daemon and wait until it says that it is ready.
 
     Database and socket are given as flags, so that a list of processes shows them; every setting goes by environment.
+    What systemd told us about ourselves does not go along.
     """
     command = [sys.executable, str(_PROGRAM), "--db", settings.db_path, "--socket", settings.socket_path]
-    environment = {spec.metadata["variable"]: str(getattr(settings, spec.name)) for spec in fields(settings)}
+    environment = {key: value for key, value in os.environ.items() if not key.startswith(_OUR_UNITS)}
+    environment |= {spec.metadata["variable"]: str(getattr(settings, spec.name)) for spec in fields(settings)}
+    if log_path.exists() and log_path.stat().st_size > _MAX_LOG_BYTES:
+        log_path.replace(f"{log_path}.1")
     with open(os.open(log_path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600), "rb") as log:
         log_start = log.seek(0, os.SEEK_END)
         process = subprocess.Popen(  # noqa: S603 - a program of ours, and no shell
@@ -144,7 +155,7 @@ def _start(settings: Settings, log_path: Path, deadline: float) -> None:
             bufsize=0,
             stderr=log,
             cwd="/",
-            env={**os.environ, **environment},
+            env=environment,
             start_new_session=True,
         )
         assert process.stdout is not None

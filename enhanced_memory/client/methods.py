@@ -13,10 +13,13 @@ if TYPE_CHECKING:
     from enhanced_memory.client.connection import Reply
     from enhanced_memory.shapes import (
         AdditionInput,
+        BranchName,
+        Cursor,
         DeletionInput,
         EntityInput,
         EntityType,
         Fraction,
+        Instant,
         Line,
         LineInput,
         Message,
@@ -28,7 +31,21 @@ if TYPE_CHECKING:
         Version,
     )
 
-READS = frozenset(["describe", "export_graph", "get_memory_status", "open_nodes", "ping", "read_graph", "search_nodes"])
+READS = frozenset(
+    [
+        "describe",
+        "export_graph",
+        "get_memory_status",
+        "list_branches",
+        "memory_diff",
+        "memory_history",
+        "open_nodes",
+        "ping",
+        "read_graph",
+        "search_nodes",
+        "what_changed",
+    ]
+)
 """Operations that change nothing: one may be sent again whatever became of it."""
 
 WRITES = frozenset(
@@ -37,10 +54,16 @@ WRITES = frozenset(
         "confirm_entities",
         "create_entities",
         "create_relations",
+        "delete_branch",
         "delete_entities",
         "delete_observations",
         "delete_relations",
         "import_graph",
+        "memory_branch",
+        "memory_checkout",
+        "memory_commit",
+        "memory_merge",
+        "memory_revert",
         "update_entity",
     ]
 )
@@ -66,19 +89,32 @@ class AsyncMethods(ABC):
         entities: list[EntityInput],
         on_existing: OnExisting = "merge",
         commit_message: Message | None = None,
+        branch: BranchName | None = None,
         *,
         request_id: str | None = None,
     ) -> Reply:
         """Remember people, projects, preferences, decisions: one entity per thing, with short facts as observations."""
         return await self.call(
             "create_entities",
-            {"entities": entities, "on_existing": on_existing} | _given({"commit_message": commit_message}),
+            {"entities": entities, "on_existing": on_existing}
+            | _given({"commit_message": commit_message, "branch": branch}),
             request_id=request_id,
         )
 
-    async def add_observations(self, observations: list[AdditionInput], *, request_id: str | None = None) -> Reply:
+    async def add_observations(
+        self,
+        observations: list[AdditionInput],
+        branch: BranchName | None = None,
+        expected_version: Version | None = None,
+        *,
+        request_id: str | None = None,
+    ) -> Reply:
         """Add facts to entities that exist."""
-        return await self.call("add_observations", {"observations": observations}, request_id=request_id)
+        return await self.call(
+            "add_observations",
+            {"observations": observations} | _given({"branch": branch, "expected_version": expected_version}),
+            request_id=request_id,
+        )
 
     async def update_entity(
         self,
@@ -88,6 +124,7 @@ class AsyncMethods(ABC):
         always_include: bool | None = None,
         relevance_score: Fraction | None = None,
         expected_version: Version | None = None,
+        branch: BranchName | None = None,
         *,
         request_id: str | None = None,
     ) -> Reply:
@@ -102,6 +139,7 @@ class AsyncMethods(ABC):
                     "always_include": always_include,
                     "relevance_score": relevance_score,
                     "expected_version": expected_version,
+                    "branch": branch,
                 }
             ),
             request_id=request_id,
@@ -115,25 +153,46 @@ class AsyncMethods(ABC):
         """Take entities and their relations out of every read and search; their history stays."""
         return await self.call("delete_entities", {"entityNames": entityNames}, request_id=request_id)
 
-    async def delete_observations(self, deletions: list[DeletionInput], *, request_id: str | None = None) -> Reply:
+    async def delete_observations(
+        self,
+        deletions: list[DeletionInput],
+        branch: BranchName | None = None,
+        expected_version: Version | None = None,
+        *,
+        request_id: str | None = None,
+    ) -> Reply:
         """Remove facts from entities, each given word for word."""
-        return await self.call("delete_observations", {"deletions": deletions}, request_id=request_id)
+        return await self.call(
+            "delete_observations",
+            {"deletions": deletions} | _given({"branch": branch, "expected_version": expected_version}),
+            request_id=request_id,
+        )
 
-    async def open_nodes(self, names: Names) -> Reply:
+    async def open_nodes(
+        self,
+        names: Names,
+        as_of: Instant | None = None,
+        branch: BranchName | None = None,
+        version: Version | None = None,
+    ) -> Reply:
         """Read entities by their exact names, with the relations that touch them."""
-        return await self.call("open_nodes", {"names": names})
+        return await self.call(
+            "open_nodes", {"names": names} | _given({"as_of": as_of, "branch": branch, "version": version})
+        )
 
     async def read_graph(
         self,
         limit: int = 100,
-        cursor: str | None = None,
+        cursor: Cursor | None = None,
         entity_type: EntityType | None = None,
+        as_of: Instant | None = None,
         max_tokens: int | None = None,
     ) -> Reply:
         """Page through everything that is remembered: entities, and the relations that start at them."""
         return await self.call(
             "read_graph",
-            {"limit": limit} | _given({"cursor": cursor, "entity_type": entity_type, "max_tokens": max_tokens}),
+            {"limit": limit}
+            | _given({"cursor": cursor, "entity_type": entity_type, "as_of": as_of, "max_tokens": max_tokens}),
         )
 
     async def import_graph(
@@ -142,7 +201,7 @@ class AsyncMethods(ABC):
         """Take in lines of a reference memory server's file, one JSON object each."""
         return await self.call("import_graph", {"lines": lines, "on_existing": on_existing}, request_id=request_id)
 
-    async def export_graph(self, cursor: str | None = None, limit: int = 500) -> Reply:
+    async def export_graph(self, cursor: Cursor | None = None, limit: int = 500) -> Reply:
         """Give everything that is remembered as lines of a reference memory server's file, entities first."""
         return await self.call("export_graph", {"limit": limit} | _given({"cursor": cursor}))
 
@@ -198,6 +257,123 @@ class AsyncMethods(ABC):
         """List every operation with its words and the JSON Schema of its parameters and reply."""
         return await self.call("describe")
 
+    async def memory_history(
+        self, entity_name: Name, branch: BranchName | None = None, limit: int = 20, cursor: Cursor | None = None
+    ) -> Reply:
+        """List an entity's versions, newest first: what each added and removed, when, by whom, from which
+        conversation."""
+        return await self.call(
+            "memory_history",
+            {"entity_name": entity_name, "limit": limit} | _given({"branch": branch, "cursor": cursor}),
+        )
+
+    async def memory_commit(
+        self, entity_name: Name, message: Message, author: Line | None = None, *, request_id: str | None = None
+    ) -> Reply:
+        """Mark the entity's present state with a message, as a version of its own."""
+        return await self.call(
+            "memory_commit",
+            {"entity_name": entity_name, "message": message} | _given({"author": author}),
+            request_id=request_id,
+        )
+
+    async def memory_diff(
+        self, entity_name: Name, version1: Version | None = None, version2: Version | None = None
+    ) -> Reply:
+        """Compare two versions of an entity, of whatever branches: observations added and removed, name and type
+        changed."""
+        return await self.call(
+            "memory_diff", {"entity_name": entity_name} | _given({"version1": version1, "version2": version2})
+        )
+
+    async def memory_revert(
+        self, entity_name: Name, version: Version, message: Message | None = None, *, request_id: str | None = None
+    ) -> Reply:
+        """Bring back what an entity said at an earlier version, as a new version on top; also a deleted entity."""
+        return await self.call(
+            "memory_revert",
+            {"entity_name": entity_name, "version": version} | _given({"message": message}),
+            request_id=request_id,
+        )
+
+    async def memory_branch(
+        self,
+        entity_name: Name,
+        branch_name: BranchName,
+        from_version: Version | None = None,
+        description: Message | None = None,
+        checkout: bool = True,
+        *,
+        request_id: str | None = None,
+    ) -> Reply:
+        """Begin a branch of an entity, to try changes beside what stands."""
+        return await self.call(
+            "memory_branch",
+            {"entity_name": entity_name, "branch_name": branch_name, "checkout": checkout}
+            | _given({"from_version": from_version, "description": description}),
+            request_id=request_id,
+        )
+
+    async def list_branches(self, entity_name: Name) -> Reply:
+        """List an entity's branches with their newest versions."""
+        return await self.call("list_branches", {"entity_name": entity_name})
+
+    async def delete_branch(
+        self, entity_name: Name, branch_name: BranchName, *, request_id: str | None = None
+    ) -> Reply:
+        """Drop a branch of an entity; its versions stay in the history."""
+        return await self.call(
+            "delete_branch", {"entity_name": entity_name, "branch_name": branch_name}, request_id=request_id
+        )
+
+    async def memory_checkout(
+        self, entity_name: Name, branch_name: BranchName, *, request_id: str | None = None
+    ) -> Reply:
+        """Make reads and searches see another branch of an entity, for everyone."""
+        return await self.call(
+            "memory_checkout", {"entity_name": entity_name, "branch_name": branch_name}, request_id=request_id
+        )
+
+    async def memory_merge(
+        self,
+        entity_name: Name,
+        source_branch: BranchName,
+        target_branch: BranchName = "main",
+        dry_run: bool = False,
+        prefer: Literal["source", "target"] | None = None,
+        *,
+        request_id: str | None = None,
+    ) -> Reply:
+        """Merge one branch of an entity into another, observation by observation, from where they parted."""
+        return await self.call(
+            "memory_merge",
+            {
+                "entity_name": entity_name,
+                "source_branch": source_branch,
+                "target_branch": target_branch,
+                "dry_run": dry_run,
+            }
+            | _given({"prefer": prefer}),
+            request_id=request_id,
+        )
+
+    async def what_changed(
+        self, since: Instant, until: Instant | None = None, limit: int = 100, cursor: Cursor | None = None
+    ) -> Reply:
+        """List what changed in this memory between two times, oldest first: versions of entities, relations made and
+        ended."""
+        return await self.call(
+            "what_changed", {"since": since, "limit": limit} | _given({"until": until, "cursor": cursor})
+        )
+
+    async def purge_entities(
+        self, entityNames: Names, confirm: Literal[True], *, request_id: str | None = None
+    ) -> Reply:
+        """Erase entities for good, with history, relations, index and every copy in the database file."""
+        return await self.call(
+            "purge_entities", {"entityNames": entityNames, "confirm": confirm}, request_id=request_id
+        )
+
 
 class BlockingMethods(ABC):
     """Every operation, by way of `call`."""
@@ -211,19 +387,32 @@ class BlockingMethods(ABC):
         entities: list[EntityInput],
         on_existing: OnExisting = "merge",
         commit_message: Message | None = None,
+        branch: BranchName | None = None,
         *,
         request_id: str | None = None,
     ) -> Reply:
         """Remember people, projects, preferences, decisions: one entity per thing, with short facts as observations."""
         return self.call(
             "create_entities",
-            {"entities": entities, "on_existing": on_existing} | _given({"commit_message": commit_message}),
+            {"entities": entities, "on_existing": on_existing}
+            | _given({"commit_message": commit_message, "branch": branch}),
             request_id=request_id,
         )
 
-    def add_observations(self, observations: list[AdditionInput], *, request_id: str | None = None) -> Reply:
+    def add_observations(
+        self,
+        observations: list[AdditionInput],
+        branch: BranchName | None = None,
+        expected_version: Version | None = None,
+        *,
+        request_id: str | None = None,
+    ) -> Reply:
         """Add facts to entities that exist."""
-        return self.call("add_observations", {"observations": observations}, request_id=request_id)
+        return self.call(
+            "add_observations",
+            {"observations": observations} | _given({"branch": branch, "expected_version": expected_version}),
+            request_id=request_id,
+        )
 
     def update_entity(
         self,
@@ -233,6 +422,7 @@ class BlockingMethods(ABC):
         always_include: bool | None = None,
         relevance_score: Fraction | None = None,
         expected_version: Version | None = None,
+        branch: BranchName | None = None,
         *,
         request_id: str | None = None,
     ) -> Reply:
@@ -247,6 +437,7 @@ class BlockingMethods(ABC):
                     "always_include": always_include,
                     "relevance_score": relevance_score,
                     "expected_version": expected_version,
+                    "branch": branch,
                 }
             ),
             request_id=request_id,
@@ -260,25 +451,46 @@ class BlockingMethods(ABC):
         """Take entities and their relations out of every read and search; their history stays."""
         return self.call("delete_entities", {"entityNames": entityNames}, request_id=request_id)
 
-    def delete_observations(self, deletions: list[DeletionInput], *, request_id: str | None = None) -> Reply:
+    def delete_observations(
+        self,
+        deletions: list[DeletionInput],
+        branch: BranchName | None = None,
+        expected_version: Version | None = None,
+        *,
+        request_id: str | None = None,
+    ) -> Reply:
         """Remove facts from entities, each given word for word."""
-        return self.call("delete_observations", {"deletions": deletions}, request_id=request_id)
+        return self.call(
+            "delete_observations",
+            {"deletions": deletions} | _given({"branch": branch, "expected_version": expected_version}),
+            request_id=request_id,
+        )
 
-    def open_nodes(self, names: Names) -> Reply:
+    def open_nodes(
+        self,
+        names: Names,
+        as_of: Instant | None = None,
+        branch: BranchName | None = None,
+        version: Version | None = None,
+    ) -> Reply:
         """Read entities by their exact names, with the relations that touch them."""
-        return self.call("open_nodes", {"names": names})
+        return self.call(
+            "open_nodes", {"names": names} | _given({"as_of": as_of, "branch": branch, "version": version})
+        )
 
     def read_graph(
         self,
         limit: int = 100,
-        cursor: str | None = None,
+        cursor: Cursor | None = None,
         entity_type: EntityType | None = None,
+        as_of: Instant | None = None,
         max_tokens: int | None = None,
     ) -> Reply:
         """Page through everything that is remembered: entities, and the relations that start at them."""
         return self.call(
             "read_graph",
-            {"limit": limit} | _given({"cursor": cursor, "entity_type": entity_type, "max_tokens": max_tokens}),
+            {"limit": limit}
+            | _given({"cursor": cursor, "entity_type": entity_type, "as_of": as_of, "max_tokens": max_tokens}),
         )
 
     def import_graph(
@@ -287,7 +499,7 @@ class BlockingMethods(ABC):
         """Take in lines of a reference memory server's file, one JSON object each."""
         return self.call("import_graph", {"lines": lines, "on_existing": on_existing}, request_id=request_id)
 
-    def export_graph(self, cursor: str | None = None, limit: int = 500) -> Reply:
+    def export_graph(self, cursor: Cursor | None = None, limit: int = 500) -> Reply:
         """Give everything that is remembered as lines of a reference memory server's file, entities first."""
         return self.call("export_graph", {"limit": limit} | _given({"cursor": cursor}))
 
@@ -342,3 +554,108 @@ class BlockingMethods(ABC):
     def describe(self) -> Reply:
         """List every operation with its words and the JSON Schema of its parameters and reply."""
         return self.call("describe")
+
+    def memory_history(
+        self, entity_name: Name, branch: BranchName | None = None, limit: int = 20, cursor: Cursor | None = None
+    ) -> Reply:
+        """List an entity's versions, newest first: what each added and removed, when, by whom, from which
+        conversation."""
+        return self.call(
+            "memory_history",
+            {"entity_name": entity_name, "limit": limit} | _given({"branch": branch, "cursor": cursor}),
+        )
+
+    def memory_commit(
+        self, entity_name: Name, message: Message, author: Line | None = None, *, request_id: str | None = None
+    ) -> Reply:
+        """Mark the entity's present state with a message, as a version of its own."""
+        return self.call(
+            "memory_commit",
+            {"entity_name": entity_name, "message": message} | _given({"author": author}),
+            request_id=request_id,
+        )
+
+    def memory_diff(self, entity_name: Name, version1: Version | None = None, version2: Version | None = None) -> Reply:
+        """Compare two versions of an entity, of whatever branches: observations added and removed, name and type
+        changed."""
+        return self.call(
+            "memory_diff", {"entity_name": entity_name} | _given({"version1": version1, "version2": version2})
+        )
+
+    def memory_revert(
+        self, entity_name: Name, version: Version, message: Message | None = None, *, request_id: str | None = None
+    ) -> Reply:
+        """Bring back what an entity said at an earlier version, as a new version on top; also a deleted entity."""
+        return self.call(
+            "memory_revert",
+            {"entity_name": entity_name, "version": version} | _given({"message": message}),
+            request_id=request_id,
+        )
+
+    def memory_branch(
+        self,
+        entity_name: Name,
+        branch_name: BranchName,
+        from_version: Version | None = None,
+        description: Message | None = None,
+        checkout: bool = True,
+        *,
+        request_id: str | None = None,
+    ) -> Reply:
+        """Begin a branch of an entity, to try changes beside what stands."""
+        return self.call(
+            "memory_branch",
+            {"entity_name": entity_name, "branch_name": branch_name, "checkout": checkout}
+            | _given({"from_version": from_version, "description": description}),
+            request_id=request_id,
+        )
+
+    def list_branches(self, entity_name: Name) -> Reply:
+        """List an entity's branches with their newest versions."""
+        return self.call("list_branches", {"entity_name": entity_name})
+
+    def delete_branch(self, entity_name: Name, branch_name: BranchName, *, request_id: str | None = None) -> Reply:
+        """Drop a branch of an entity; its versions stay in the history."""
+        return self.call(
+            "delete_branch", {"entity_name": entity_name, "branch_name": branch_name}, request_id=request_id
+        )
+
+    def memory_checkout(self, entity_name: Name, branch_name: BranchName, *, request_id: str | None = None) -> Reply:
+        """Make reads and searches see another branch of an entity, for everyone."""
+        return self.call(
+            "memory_checkout", {"entity_name": entity_name, "branch_name": branch_name}, request_id=request_id
+        )
+
+    def memory_merge(
+        self,
+        entity_name: Name,
+        source_branch: BranchName,
+        target_branch: BranchName = "main",
+        dry_run: bool = False,
+        prefer: Literal["source", "target"] | None = None,
+        *,
+        request_id: str | None = None,
+    ) -> Reply:
+        """Merge one branch of an entity into another, observation by observation, from where they parted."""
+        return self.call(
+            "memory_merge",
+            {
+                "entity_name": entity_name,
+                "source_branch": source_branch,
+                "target_branch": target_branch,
+                "dry_run": dry_run,
+            }
+            | _given({"prefer": prefer}),
+            request_id=request_id,
+        )
+
+    def what_changed(
+        self, since: Instant, until: Instant | None = None, limit: int = 100, cursor: Cursor | None = None
+    ) -> Reply:
+        """List what changed in this memory between two times, oldest first: versions of entities, relations made and
+        ended."""
+        return self.call("what_changed", {"since": since, "limit": limit} | _given({"until": until, "cursor": cursor}))
+
+    def purge_entities(self, entityNames: Names, confirm: Literal[True], *, request_id: str | None = None) -> Reply:
+        """Erase entities for good, with history, relations, index and every copy in the database file."""
+        return self.call("purge_entities", {"entityNames": entityNames, "confirm": confirm}, request_id=request_id)

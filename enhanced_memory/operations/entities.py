@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import Field
 
 from enhanced_memory.errors import AlreadyExists, InvalidParams, NotFound, TooLarge, VersionConflict
+from enhanced_memory.operations.branching import View, view
 from enhanced_memory.operations.words import damaged, entity_details
 from enhanced_memory.registry import operation
 from enhanced_memory.shapes import (
@@ -15,6 +17,7 @@ from enhanced_memory.shapes import (
     AddedObservations,
     AdditionInput,
     Additions,
+    BranchName,
     Confirmed,
     CreatedEntities,
     DeletedEntities,
@@ -38,6 +41,8 @@ from enhanced_memory.store.base import Change, Draft, Entity
 if TYPE_CHECKING:
     from enhanced_memory.context import Context
 
+_Branch = Annotated[BranchName | None, Field(description="Write to this branch; else to the one reads see.")]
+_Expected = Annotated[Version | None, Field(description="Only if this is the current version.")]
 _ATTRIBUTES = (
     "tier",
     "always_include",
@@ -67,6 +72,7 @@ def create_entities(
         ),
     ] = "merge",
     commit_message: Annotated[Message | None, Field(description="Why; kept in the history.")] = None,
+    branch: _Branch = None,
 ) -> CreatedEntities:
     """Remember people, projects, preferences, decisions: one entity per thing, with short facts as observations.
 
@@ -77,14 +83,17 @@ def create_entities(
     Raises: AlreadyExists: on_existing is error and a name is taken. VersionConflict: expected_version is not the
     current version. TooLarge: an entity would hold more than 10,000 observations.
     """
-    return {"results": [store_entity(ctx, given, on_existing, commit_message) for given in entities]}
+    return {"results": [store_entity(ctx, given, on_existing, commit_message, branch) for given in entities]}
 
 
-def store_entity(ctx: Context, given: EntityFields, on_existing: OnExisting, message: str | None) -> WrittenEntity:
+def store_entity(
+    ctx: Context, given: EntityFields, on_existing: OnExisting, message: str | None, branch: str | None = None
+) -> WrittenEntity:
     """Create or update one entity as `create_entities` says."""
     observations = list(dict.fromkeys(given["observations"]))
     existing = ctx.store.entities.find(given["name"])
-    _check_expected(given["name"], existing, given.get("expected_version"))
+    seen = None if existing is None else view(ctx, existing, branch)
+    _check_expected(given["name"], 0 if seen is None else seen.version, given.get("expected_version"))
     attributes: dict[str, Any] = {key: given[key] for key in _ATTRIBUTES if key in given}  # type: ignore[literal-required]
     change = Change(
         action="created" if existing is None else "updated",
@@ -93,9 +102,16 @@ def store_entity(ctx: Context, given: EntityFields, on_existing: OnExisting, mes
         session=given.get("source_session"),
         method=given.get("extraction_method", "manual"),
     )
-    if existing is None:
+    if existing is None or seen is None:
+        if branch not in (None, "main"):
+            raise NotFound(
+                f"there is no entity {given['name']!r} with a branch {branch!r}",
+                hint="a new entity begins on main; leave out branch",
+                details={"entity": given["name"], "branch": branch},
+            )
         draft = Draft(given["name"], given["entityType"], observations, **attributes)
-        return _written(ctx.store.entities.create(draft, change), "created")
+        created = ctx.store.entities.create(draft, change)
+        return _written(created, "created", created.version)
     if on_existing == "error":
         raise AlreadyExists(
             f"there is an entity {existing.name!r} already",
@@ -103,15 +119,16 @@ def store_entity(ctx: Context, given: EntityFields, on_existing: OnExisting, mes
             details={"entity": existing.name},
         )
     if on_existing == "skip":
-        return _written(existing, "unchanged")
-    if existing.damage is not None:
-        raise damaged(existing)
+        return _written(existing, "unchanged", seen.version)
     if on_existing == "merge":
-        observations = _merged(existing, observations)
+        observations = _merged(seen, observations)
+    if seen.tip is not None:
+        version = seen.change(ctx, change, observations, given["entityType"])
+        return _written(existing, "unchanged" if version == seen.version else "updated", version)
     changed = ctx.store.entities.update(
         existing, change, entity_type=given["entityType"], observations=observations, attributes=attributes
     )
-    return _written(changed, "unchanged" if changed is existing else "updated")
+    return _written(changed, "unchanged" if changed is existing else "updated", changed.version)
 
 
 @operation(writes=True, core=True, idempotent=True)
@@ -121,21 +138,23 @@ def add_observations(
         list[AdditionInput],
         Field(min_length=1, max_length=MAX_BATCH, description="Per entity: entityName, and contents to add."),
     ],
+    branch: _Branch = None,
+    expected_version: _Expected = None,
 ) -> Additions:
     """Add facts to entities that exist.
 
     Use when more is learnt about something known. Tells what was new; what was there already is not doubled.
 
-    Raises: NotFound: an entity is not there; nothing of the batch happens.
+    Raises: NotFound: an entity is not there; nothing of the batch happens. VersionConflict.
     """
     results: list[AddedObservations] = []
     for addition in observations:
-        entity = existing_entity(ctx, addition["entityName"])
-        contents = _merged(entity, addition["contents"])
-        added = contents[len(entity.observations) :]
-        change = Change("updated", author=ctx.caller.client, method="manual")
-        entity = ctx.store.entities.update(entity, change, observations=contents)
-        results.append({"entityName": entity.name, "addedObservations": added, "version": entity.version})
+        seen = view(ctx, existing_entity(ctx, addition["entityName"]), branch)
+        _check_expected(seen.entity.name, seen.version, expected_version)
+        contents = _merged(seen, addition["contents"])
+        added = contents[len(seen.observations) :]
+        version = seen.change(ctx, Change("updated", author=ctx.caller.client, method="manual"), contents)
+        results.append({"entityName": seen.entity.name, "addedObservations": added, "version": version})
     return {"results": results}
 
 
@@ -147,7 +166,8 @@ def update_entity(
     entityType: Annotated[EntityType | None, Field(description="Its new type.")] = None,
     always_include: Annotated[bool | None, Field(description="Pin it: it is part of every context.")] = None,
     relevance_score: Annotated[Fraction | None, Field(description="How much it matters, 0 to 1.")] = None,
-    expected_version: Annotated[Version | None, Field(description="Change it only if this is its version.")] = None,
+    expected_version: _Expected = None,
+    branch: _Branch = None,
 ) -> EntityDetails:
     """Rename an entity, or change its type, pin or relevance.
 
@@ -157,7 +177,8 @@ def update_entity(
     Raises: NotFound; AlreadyExists: the new name is taken; VersionConflict; InvalidParams: nothing to change.
     """
     entity = existing_entity(ctx, entityName)
-    _check_expected(entity.name, entity, expected_version)
+    seen = view(ctx, entity, branch)
+    _check_expected(entity.name, seen.version, expected_version)
     attributes = {
         key: value
         for key, value in (("always_include", always_include), ("relevance_score", relevance_score))
@@ -167,6 +188,8 @@ def update_entity(
         raise InvalidParams(
             "update_entity needs something to change", hint="give name, entityType, always_include or relevance_score"
         )
+    if seen.tip is not None:
+        return _retyped_aside(ctx, seen, entityType, others=name is not None or bool(attributes))
     if name is not None and name != entity.name and ctx.store.entities.find(name) is not None:
         raise AlreadyExists(f"there is an entity {name!r} already", details={"entity": name})
     action = "renamed" if name is not None and name != entity.name else "updated"
@@ -218,23 +241,25 @@ def delete_observations(
         list[DeletionInput],
         Field(min_length=1, max_length=MAX_BATCH, description="Per entity: entityName, and observations to remove."),
     ],
+    branch: _Branch = None,
+    expected_version: _Expected = None,
 ) -> Deletions:
     """Remove facts from entities, each given word for word.
 
     Use when a fact was wrong or no longer holds. Tells what was removed; an observation that is not there is passed
     over.
 
-    Raises: NotFound: an entity is not there; nothing of the batch happens.
+    Raises: NotFound: an entity is not there; nothing of the batch happens. VersionConflict.
     """
     results: list[RemovedObservations] = []
     for deletion in deletions:
-        entity = existing_entity(ctx, deletion["entityName"])
+        seen = view(ctx, existing_entity(ctx, deletion["entityName"]), branch)
+        _check_expected(seen.entity.name, seen.version, expected_version)
         unwanted = set(deletion["observations"])
-        removed = [text for text in entity.observations if text in unwanted]
-        kept = [text for text in entity.observations if text not in unwanted]
-        change = Change("updated", author=ctx.caller.client, method="manual")
-        entity = ctx.store.entities.update(entity, change, observations=kept)
-        results.append({"entityName": entity.name, "removedObservations": removed, "version": entity.version})
+        removed = [text for text in seen.observations if text in unwanted]
+        kept = [text for text in seen.observations if text not in unwanted]
+        version = seen.change(ctx, Change("updated", author=ctx.caller.client, method="manual"), kept)
+        results.append({"entityName": seen.entity.name, "removedObservations": removed, "version": version})
     return {"results": results}
 
 
@@ -252,21 +277,34 @@ def existing_entity(ctx: Context, name: str) -> Entity:
     return entity
 
 
-def _merged(entity: Entity, additions: list[str]) -> list[str]:
-    """The entity's observations and those of `additions` that are new. Raises: TooLarge."""
-    merged = list(dict.fromkeys([*entity.observations, *additions]))
+def _retyped_aside(ctx: Context, seen: View, entity_type: str | None, *, others: bool) -> EntityDetails:
+    """The entity with another type on a branch reads do not see. Raises: InvalidParams: more than that was asked."""
+    if others or entity_type is None:
+        raise InvalidParams(
+            "on a branch that is not checked out, only entityType can be changed",
+            hint="name, pin and relevance belong to the whole entity; leave out branch",
+            details={"path": "branch"},
+        )
+    change = Change("updated", author=ctx.caller.client, method="manual")
+    version = seen.change(ctx, change, seen.observations, entity_type)
+    details = entity_details(replace(seen.entity, entity_type=entity_type, observations=seen.observations))
+    return {**details, "current_version": version, "current_branch": seen.branch}
+
+
+def _merged(seen: View, additions: list[str]) -> list[str]:
+    """The observations there and those of `additions` that are new. Raises: TooLarge."""
+    merged = list(dict.fromkeys([*seen.observations, *additions]))
     if len(merged) > MAX_OBSERVATIONS:
         raise TooLarge(
-            f"{entity.name!r} would hold {len(merged):,} observations; an entity holds at most {MAX_OBSERVATIONS:,}",
+            f"{seen.entity.name!r} would hold {len(merged):,} observations; the most is {MAX_OBSERVATIONS:,}",
             hint="spread them over several entities and relate those",
-            details={"entity": entity.name},
+            details={"entity": seen.entity.name},
         )
     return merged
 
 
-def _check_expected(name: str, entity: Entity | None, expected: int | None) -> None:
-    """Raises: VersionConflict: the entity is not at the version the caller has seen."""
-    current = 0 if entity is None else entity.version
+def _check_expected(name: str, current: int, expected: int | None) -> None:
+    """Raises: VersionConflict: the entity is not at the version the caller has seen; 0 where there is none."""
     if expected is not None and expected != current:
         raise VersionConflict(
             f"{name!r} is at version {current}, not {expected}",
@@ -275,11 +313,11 @@ def _check_expected(name: str, entity: Entity | None, expected: int | None) -> N
         )
 
 
-def _written(entity: Entity, action: str) -> WrittenEntity:
+def _written(entity: Entity, action: str, version: int) -> WrittenEntity:
     return {
         "id": entity.id,
         "name": entity.name,
         "action": action,  # type: ignore[typeddict-item]
-        "version": entity.version,
+        "version": version,
         "compression": round(entity.saved, 3),
     }

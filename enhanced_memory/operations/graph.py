@@ -3,27 +3,35 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import Field, TypeAdapter, ValidationError
 
 from enhanced_memory.errors import InvalidParams, RequestError
+from enhanced_memory.operations.branching import past
 from enhanced_memory.operations.entities import store_entity
 from enhanced_memory.operations.words import damaged, edge, graph_entity, relation
 from enhanced_memory.registry import operation
 from enhanced_memory.rules.budget import tokens_of
+from enhanced_memory.rules.query import resolve_time
 from enhanced_memory.shapes import (
     MAX_BATCH,
+    BranchName,
+    Cursor,
     EntityFields,
     EntityType,
     Exported,
+    GraphEntity,
     GraphPage,
     Imported,
+    Instant,
     LineInput,
     Names,
     OnExisting,
     Opened,
     RelationFields,
+    Version,
 )
 from enhanced_memory.store.base import Edge, Entity
 
@@ -41,30 +49,41 @@ _RELATION = TypeAdapter(RelationFields)
 _ENTITY_KEYS = frozenset(EntityFields.__annotations__) - {"expected_version"}
 _RELATION_KEYS = frozenset({"from", "to", "relationType", "strength", "metadata"})
 
-_Cursor = Annotated[str | None, Field(max_length=64, description="next_cursor of the page before; leave out to begin.")]
+_Cursor = Annotated[Cursor | None, Field(description="next_cursor of the page before; leave out to begin.")]
+_AsOf = Annotated[Instant | None, Field(description="As it stood then: ISO 8601, or 2h, 7d, 2w ago.")]
 
 
 @operation(writes=False, core=True)
 def open_nodes(
-    ctx: Context, names: Annotated[Names, Field(description="Exact names of the entities to open.")]
+    ctx: Context,
+    names: Annotated[Names, Field(description="Exact names of the entities to open.")],
+    as_of: _AsOf = None,
+    branch: Annotated[BranchName | None, Field(description="As this branch has them, where they have it.")] = None,
+    version: Annotated[Version | None, Field(description="As they were at this version.")] = None,
 ) -> Opened:
     """Read entities by their exact names, with the relations that touch them.
 
     Use when the name is known, after search_nodes or for things you named yourself. Names that do not exist come
-    back as missing.
+    back as missing. as_of, branch or version (one of them) show another state than the present one.
 
-    Raises: Corrupt: none of the entities that exist can be read.
+    Raises: Corrupt: none of the entities that exist can be read. NotFound: an entity has no such version.
+    InvalidParams: as_of is no time, or more than one of the three is given.
     """
-    found = ctx.store.entities.find_many(names)
-    entities = [found[name] for name in dict.fromkeys(names) if name in found]
+    if sum(each is not None for each in (as_of, branch, version)) > 1:
+        raise InvalidParams("open_nodes takes one of as_of, branch and version", details={"path": "as_of"})
+    wanted = list(dict.fromkeys(names))
+    if as_of is not None:
+        return _opened_at(ctx, wanted, instant_of(ctx, "as_of", as_of))
+    found = ctx.store.entities.find_many(wanted)
+    entities = [found[name] for name in wanted if name in found]
     if entities and all(entity.damage is not None for entity in entities):
         raise damaged(entities[0])
     ids = [entity.id for entity in entities]
     ctx.store.entities.count_accesses(ids)
     return {
-        "entities": [graph_entity(entity) for entity in entities],
+        "entities": [_seen(ctx, entity, branch, version) for entity in entities],
         "relations": [relation(found_edge) for found_edge in ctx.store.relations.touching(ids, _MOST_RELATIONS)],
-        "missing": [name for name in dict.fromkeys(names) if name not in found],
+        "missing": [name for name in wanted if name not in found],
     }
 
 
@@ -74,33 +93,40 @@ def read_graph(
     limit: Annotated[int, Field(ge=1, le=MAX_BATCH, description="Most entities to return.")] = 100,
     cursor: _Cursor = None,
     entity_type: Annotated[EntityType | None, Field(description="Only entities of this type.")] = None,
+    as_of: _AsOf = None,
     max_tokens: Annotated[int | None, Field(ge=100, description="End the page before it costs more.")] = None,
 ) -> GraphPage:
     """Page through everything that is remembered: entities, and the relations that start at them.
 
     Use to look over a whole memory; to find something, search_nodes is far cheaper. Pass next_cursor on until it
-    is null; pages neither repeat nor skip what was there when paging began.
+    is null; pages neither repeat nor skip what was there when paging began. as_of shows everything as it stood then.
+
+    Raises: InvalidParams: a cursor or time that is none.
     """
-    page = ctx.store.entities.page(_number(cursor), limit + 1, entity_type)
-    more, page = len(page) > limit, page[:limit]
+    instant = None if as_of is None else instant_of(ctx, "as_of", as_of)
+    after = 0 if cursor is None else number_of(cursor)
+    if instant is None:
+        page = ctx.store.entities.page(after, limit + 1, entity_type)
+        leaving = ctx.store.relations.leaving([entity.id for entity in page])
+        total = ctx.store.entities.count(entity_type)
+    else:
+        page = ctx.store.history.page_at(instant, after, limit + 1, entity_type)
+        leaving = ctx.store.history.relations_at(instant, [entity.id for entity in page], leaving=True)
+        total = ctx.store.history.count_at(instant, entity_type)
     edges: dict[str, list[Edge]] = {}
-    for found in ctx.store.relations.leaving([entity.id for entity in page]):
+    for found in leaving:
         edges.setdefault(found.source, []).append(found)
-    reply = GraphPage(entities=[], relations=[], next_cursor=None, total_entities=ctx.store.entities.count(entity_type))
+    reply = GraphPage(entities=[], relations=[], next_cursor=None, total_entities=total)
     spent = 0
-    last = None
-    for entity in page:
-        told, leaving = graph_entity(entity), [relation(found) for found in edges.get(entity.name, [])]
+    for count, entity in enumerate(page):
+        told, relations = graph_entity(entity), [relation(found) for found in edges.get(entity.name, [])]
         if max_tokens is not None:
-            spent += tokens_of(told) + sum(map(tokens_of, leaving))
-            if spent > max_tokens and last is not None:
-                more = True
-                break
+            spent += tokens_of(told) + sum(map(tokens_of, relations))
+        if count == limit or (count and max_tokens is not None and spent > max_tokens):
+            reply["next_cursor"] = str(page[count - 1].id)
+            break
         reply["entities"].append(told)
-        reply["relations"] += leaving
-        last = entity
-    if more and last is not None:
-        reply["next_cursor"] = str(last.id)
+        reply["relations"] += relations
     return reply
 
 
@@ -142,17 +168,19 @@ def export_graph(
 ) -> Exported:
     """Give everything that is remembered as lines of a reference memory server's file, entities first.
 
-    Use the command line's export for whole files. Pass next_cursor on until it is null. An entity that cannot be
-    read is left out of the lines.
+    Use the command line's export for whole files. Pass next_cursor on until it is null. Entities that cannot be
+    read are left out of the lines and named.
     """
     kind, number = (cursor or "e0")[:1], (cursor or "e0")[1:]
     if kind not in ("e", "r"):
         raise InvalidParams(f"cursor: {cursor!r} is no cursor of an export", details={"path": "cursor"})
-    reply = Exported(lines=[], next_cursor=None, entities=0, relations=0)
+    reply = Exported(lines=[], next_cursor=None, entities=0, relations=0, unreadable=[])
     if kind == "e":
-        page = ctx.store.entities.page(_number(number), limit)
+        page = ctx.store.entities.page(number_of(number), limit)
         for count, entity in enumerate(page, start=1):
-            if entity.damage is None:
+            if entity.damage is not None:
+                reply["unreadable"].append(entity.name)
+            else:
                 reply["lines"].append(_line({"type": "entity", **_exported(entity)}))
                 reply["entities"] += 1
             if count == limit or sum(map(len, reply["lines"])) > _PAGE_BYTES:
@@ -160,7 +188,7 @@ def export_graph(
                 return reply
         reply["next_cursor"] = "r0"
         return reply
-    edges = ctx.store.relations.page(_number(number), limit)
+    edges = ctx.store.relations.page(number_of(number), limit)
     reply["lines"] = [_line({"type": "relation", **relation(found)}) for _, found in edges]
     reply["relations"] = len(edges)
     if len(edges) == limit:
@@ -229,14 +257,52 @@ def _sentence(error: Exception) -> str:
         first = error.errors(include_url=False, include_context=False, include_input=False)[0]
         return f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
     if isinstance(error, json.JSONDecodeError):
-        return f"is no JSON: {error.msg} at column {error.colno}"
+        return f"is no JSON: {error.msg} (column {error.colno})"
     return str(error)
 
 
-def _number(cursor: str | None) -> int:
+def instant_of(ctx: Context, name: str, value: str, *, end: bool = False) -> str:
+    """The instant a time means; a span is counted back from now. Raises: InvalidParams."""
+    instant = resolve_time(value, ctx.now, end=end)
+    if instant is None:
+        raise InvalidParams(
+            f"{name}: {value!r} is no time", hint="use ISO 8601, or a span such as 7d or 2w", details={"path": name}
+        )
+    return instant
+
+
+def number_of(cursor: str) -> int:
     """The number behind a cursor. Raises: InvalidParams."""
-    if cursor is None:
-        return 0
     if not cursor.isascii() or not cursor.isdigit() or len(cursor) > 18:
         raise InvalidParams(f"cursor: {cursor!r} is none that was given out", details={"path": "cursor"})
     return int(cursor)
+
+
+def _opened_at(ctx: Context, names: list[str], instant: str) -> Opened:
+    """The named entities and the relations that touch them, as they stood at the instant."""
+    found = ctx.store.history.named_at(names, instant)
+    ids = [entity.id for entity in found.values()]
+    edges = ctx.store.history.relations_at(instant, ids, leaving=False)
+    return {
+        "entities": [graph_entity(found[name]) for name in names if name in found],
+        "relations": [relation(edge) for edge in edges[:_MOST_RELATIONS]],
+        "missing": [name for name in names if name not in found],
+    }
+
+
+def _seen(ctx: Context, entity: Entity, branch: str | None, version: int | None) -> GraphEntity:
+    """The entity as it is, as a branch has it if it has that branch, or as it was at a version."""
+    if branch is not None:
+        version = ctx.store.branches.head(entity, branch)
+    if version is None or version == entity.version or entity.damage is not None:
+        return graph_entity(entity)
+    seen = past(ctx, entity, version)
+    return graph_entity(
+        replace(
+            entity,
+            entity_type=seen.entity_type,
+            observations=seen.observations,
+            version=seen.version,
+            branch=branch or seen.branch,
+        )
+    )

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from pydantic import Field
 
 from enhanced_memory.errors import Corrupt, InvalidParams
+from enhanced_memory.operations.graph import instant_of
 from enhanced_memory.operations.words import damaged, relation
 from enhanced_memory.registry import operation
 from enhanced_memory.rules import query as queries
@@ -70,7 +71,9 @@ def search_nodes(
         required=[phrase.tokens for phrase in asked.phrases],
         excluded=[word.tokens for word in asked.excluded],
         prefixes=[prefix.tokens for prefix in asked.prefixes],
-        name_prefixes=[tokens for word in asked.words if (tokens := analyse_prefix(word.text)) and len(tokens[-1]) >= 3],
+        name_prefixes=[
+            tokens for word in asked.words if (tokens := analyse_prefix(word.text)) and len(tokens[-1]) >= 3
+        ],
     )
     if match.any_of or match.required or match.prefixes:
         found = _matching(ctx, match, wanted, depth=min(_DEEPEST, 4 * (offset + limit) + 60))
@@ -106,26 +109,14 @@ def _filter(
     until: str | None,
 ) -> Filter:
     """The filters of the arguments and of the query together."""
-    typed_since, typed_until = asked.values("since"), asked.values("until")
+    typed_since, typed_until = (next(reversed(asked.values(key)), None) for key in ("since", "until"))
     return Filter(
         namespaces=namespaces or [],
         entity_types=[entity_type] if entity_type is not None else asked.values("type"),
         tiers=[tier] if tier is not None else asked.values("tier"),
-        since=_instant(ctx, "since", since or (typed_since[-1] if typed_since else None)),
-        until=_instant(ctx, "until", until or (typed_until[-1] if typed_until else None)),
+        since=instant_of(ctx, "since", first) if (first := since or typed_since) else None,
+        until=instant_of(ctx, "until", last, end=True) if (last := until or typed_until) else None,
     )
-
-
-def _instant(ctx: Context, name: str, value: str | None) -> str | None:
-    """The time a filter means. Raises: InvalidParams."""
-    if value is None:
-        return None
-    instant = queries.resolve_time(value, ctx.now, end=name == "until")
-    if instant is None:
-        raise InvalidParams(
-            f"{name}: {value!r} is no time", hint="use ISO 8601, or a span such as 7d or 2w", details={"path": name}
-        )
-    return instant
 
 
 def _matching(

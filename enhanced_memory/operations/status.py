@@ -45,7 +45,7 @@ def get_memory_status(ctx: Context) -> MemoryStatus:
 @operation(writes=False, transaction=False)
 def ping(ctx: Context) -> Pong:
     """Answer, so that a client knows the service is there and which version it is."""
-    return {"pong": True, "pid": os.getpid(), "version": __version__}
+    return {"pong": True, "pid": os.getpid(), "version": __version__, "database": ctx.service.settings.db_path}
 
 
 @operation(writes=False, transaction=False)

@@ -15,6 +15,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from operator import itemgetter
 from typing import Final
 
 HIDDEN: Final = "\ufdd0"
@@ -26,7 +27,7 @@ FILLER: Final = "\ufdd1"
 _LABEL_REACH: Final = 160
 """Characters at the head of a line in which a date and a label are looked for."""
 
-_PRIVATE_TAG: Final = re.compile(rf"<{FILLER}*+\s{{0,8}}+(/?)\s{{0,8}}+private\b[^<>]{{0,200}}+>", re.IGNORECASE)
+_PRIVATE_TAG: Final = re.compile(rf"<{FILLER}*+\s*+(/?)\s*+private\b[^<>]*+>", re.IGNORECASE)
 
 _MONTH: Final = (
     "(?:jan(?:uary)?|feb(?:ruary)?|mar(?:ch)?|apr(?:il)?|may|june?|july?|aug(?:ust)?|sept?(?:ember)?|oct(?:ober)?"
@@ -45,7 +46,10 @@ _STAMP: Final = re.compile(
     re.IGNORECASE,
 )
 _LEAD: Final = re.compile(r"[\s•·–—-]*+")
-_BEFORE_DATE: Final = re.compile(r"[\s#*_=~–—|-]*+(?:(?:date|time|session(?:\s\d{1,4})?|day(?:\s\d{1,4})?)\b[\s:#,–—-]*)?", re.I)
+_BEFORE_DATE: Final = re.compile(
+    r"[\s#*_=~–—|-]*+(?:(?:date|time|session(?:\s\d{1,4})?|day(?:\s\d{1,4})?)\b[\s:#,–—-]*)?", re.I
+)
+_NOT_LINE_END: Final = re.compile(r"[^\n]")
 _NO_WORD: Final = re.compile(r"[\W_]*+$")
 
 _NAME: Final = r"[^\W\d_][\w'’.-]{0,39}"
@@ -54,9 +58,12 @@ _LABEL: Final = re.compile(
     r"{0,3})(?:\s?[\[(][^\])\n]{1,40}[\])])?[*_]{0,3}\s?[:：][*_]{0,3}(?=\s|$)"
 )
 _CHAT_NICK: Final = re.compile(rf"<[@+~&% ]?(?P<who>{_NAME}(?:\s{_NAME}){{0,2}})>(?=\s)")
-_HEADING: Final = re.compile(rf"(?:#{{1,6}}\s|<\|[a-z_]{{1,20}}\|>)?[*_]{{0,3}}(?P<who>{_NAME}(?:\s{_NAME}){{0,2}})[*_]{{0,3}}:?$")
+_HEADING: Final = re.compile(
+    rf"(?:#{{1,6}}\s|<\|[a-z_]{{1,20}}\|>)?[*_]{{0,3}}(?P<who>{_NAME}(?:\s{_NAME}){{0,2}})[*_]{{0,3}}:?$"
+)
 _NAME_AND_TIME: Final = re.compile(
-    rf"(?P<who>{_NAME}(?:\s{_NAME}){{0,2}})\s*[\s–—|-]\s*(?:(?:today|yesterday)\sat\s)?(?={_STAMP.pattern}$)", re.IGNORECASE
+    rf"(?P<who>{_NAME}(?:\s{_NAME}){{0,2}})\s*[\s–—|-]\s*(?:(?:today|yesterday)\sat\s)?(?={_STAMP.pattern}$)",
+    re.IGNORECASE,
 )
 
 USERS: Final = frozenset({"user", "human", "me", "customer", "client"})
@@ -71,15 +78,19 @@ _HEADINGS: Final = frozenset(
     time tip title todo tldr topic update usage warning why""".split()
 )
 
-_FENCE: Final = re.compile(r"\s{0,8}(?:```|~~~)")
+_FENCED: Final = re.compile(
+    r"```.*?(?:```|(?=^(?:user|human|assistant)\s?:)|\Z)", re.DOTALL | re.MULTILINE | re.IGNORECASE
+)
 _CODE_LINE: Final = re.compile(
-    r"""\s*+(?:[$%]\s\S|>>>|\.\.\.\s|>\s?|[-+]{3}\s|@@\s|[+-](?=[\w{}(])|at\s[\w.$<>]{1,80}\(|Traceback\s\(|File\s"
-    |(?:import|from|package)\s[\w.{}*, ]{1,80}(?:\simport\s.*)?;?$|(?:def|class|func|fn)\s\w{1,60}\s?[(:{<]
-    |(?:const|let|var|export|public|private|static|return)\s[^.!?]{0,200}[;={(]|@\w{1,40}(?:\(|$)|\#include|\#!/
-    |</?[a-z][\w:-]{0,40}[^<>]{0,200}>\s*$|[{}\[\]();,]+$)""",
+    r"""\s*+(?:[$%]\s\S|>|[-+]{3}\s|@@\s|[+-](?=[^\W\d])|at\s[\w.$<>]{1,80}\(|Traceback\s\(|File\s"|\#include|\#!/
+    |import\s[\w.]{1,60}(?:\sas\s\w{1,40}|\sfrom\s.{1,80})?;?$|from\s[\w.]{1,60}\simport\s|package\s[\w.]{1,60};?$
+    |(?:def|class|func|fn|function)\s\w{1,60}\s?[(:{<]|(?:const|let|var)\s\w{1,60}\s?[:=]|return\s.{0,200};$
+    |(?:export|public|private|static)\s.{0,200}[({;]$|@[\w.]{1,40}(?:\(|$)|</?[a-z!][^<>]{0,250}>|[{}\[\]();,]+$)""",
     re.VERBOSE,
 )
-_SIGNS: Final = re.compile(r"[{}\[\]()<>=;|\\$&~^]|::|->|\w\.\w+\(")
+_SIGNS: Final = re.compile(r"[{}\[\]<>=;|\\$^]|::|->|\w\(")
+_SIGNS_SHARE: Final = 8
+"""A line with more than one sign of code in so many characters is code."""
 
 _JSON_START: Final = re.compile(r"\s*+(?:\[\s*+)?\{\s*+\"")
 _JSON_TOKEN: Final = re.compile(
@@ -92,7 +103,8 @@ _JSON_ESCAPE: Final = re.compile(
 )
 _JSON_ESCAPES: Final = {"n": "\n", "r": " ", "t": " ", "b": " ", "f": " "}
 _WHO_KEYS: Final = ("role", "speaker", "author", "sender", "from", "name")
-_SPOKEN_TYPES: Final = frozenset({"", "text", "message", "input_text", "output_text", "user", "assistant", "human"})
+_TYPES_OF_SPEAKERS: Final = {who: who for who in ("user", "assistant", "human")}
+_SPOKEN_TYPES: Final = frozenset({"", "text", "message", "input_text", "output_text", *_TYPES_OF_SPEAKERS})
 
 
 @dataclass(slots=True)
@@ -125,13 +137,13 @@ def read_transcript(text: str) -> Transcript:
     """
     spoken = _spoken_json(text) if _JSON_START.match(text) else []
     if spoken:
-        masked = _without_private(_unescaped(text, spoken))
+        masked = _without_code(_without_private(_unescaped(text, spoken)))
         said = [Utterance(speaker, None) for speaker, _, _ in spoken]
         for utterance, (_, start, end) in zip(said, spoken, strict=True):
             for first, last in _lines(masked, start, end):
                 _add_line(utterance, masked, first, last)
         return Transcript(masked, said)
-    masked = _without_private(text)
+    masked = _without_code(_without_private(text))
     return Transcript(masked, list(_labelled(masked)))
 
 
@@ -171,30 +183,21 @@ def _lines(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
         start = stop + 1
 
 
+def _without_code(text: str) -> str:
+    """The text with every fenced block of code overwritten by HIDDEN; one left open ends before the next speaker's role."""
+    return _FENCED.sub(lambda block: _NOT_LINE_END.sub(HIDDEN, block.group()), text) if "```" in text else text
+
+
 def _labelled(text: str) -> Iterator[Utterance]:
     """The utterances of a text in lines, by their labels and headings."""
     lines = list(_lines(text, 0, len(text)))
     heads = [text[start : min(end, start + _LABEL_REACH)] for start, end in lines]
     labels = [_label(head, end - start) for head, (start, end) in zip(heads, lines, strict=True)]
-    seen = Counter(label.who for label in labels if label)
-    fences = [bool(_FENCE.match(head)) for head in heads]
-    open_fences = sum(fences) % 2
-    left = sum(fences)
+    times = Counter(label.who for label in labels if label)
     date: str | None = None
     current = Utterance(None, None)
-    fenced = False
-    for (start, end), label, head, fence in zip(lines, labels, heads, fences, strict=True):
-        if fence:
-            left -= 1
-            fenced = not fenced
-            current.blocks.append((end, end))
-            continue
-        if label and not label.is_sure and not _is_name(label.who, seen[label.who]):
-            label = None
-        if fenced and not (label and left == 0 and open_fences):
-            continue
-        fenced = False
-        if label:
+    for (start, end), label, head in zip(lines, labels, heads, strict=True):
+        if label and (label.is_sure or _is_name(label.who, times[label.who])):
             if current.blocks:
                 yield current
             date = label.date or date
@@ -202,6 +205,9 @@ def _labelled(text: str) -> Iterator[Utterance]:
             start += label.length
         elif day := _date_line(head, end - start):
             date = day
+            if current.blocks:
+                yield current
+            current = Utterance(current.speaker, date)
             continue
         _add_line(current, text, start, end)
     if current.blocks:
@@ -268,12 +274,10 @@ def _add_line(utterance: Utterance, text: str, start: int, end: int) -> None:
     """Add a line to what is said, unless it is code or quoted; joined to the line before where a paragraph was wrapped."""
     line = text[start:end]
     if not line.strip() or _is_code(line):
-        utterance.blocks.append((end, end))
         return
     if utterance.blocks:
         first, last = utterance.blocks[-1]
-        before = text[max(first, last - 1) : last]
-        if last - first > 50 and last + 1 == start and before not in ".!?:;" and line.lstrip()[:1].islower():
+        if last + 1 == start and last - first > 50 and text[last - 1] not in ".!?:;" and line.lstrip()[0].islower():
             utterance.blocks[-1] = (first, end)
             return
     utterance.blocks.append((start, end))
@@ -281,37 +285,36 @@ def _add_line(utterance: Utterance, text: str, start: int, end: int) -> None:
 
 def _is_code(line: str) -> bool:
     """Whether a line is code, markup, a quotation or a program's output: by how it begins, or by its share of signs."""
-    if _CODE_LINE.match(line[:300]):
-        return True
-    return len(_SIGNS.findall(line[:300])) * 12 > len(line[:300].strip()) > 0 or (
-        line.startswith(("    ", "\t")) and line.rstrip()[-1:] in "{}();,:[]"
-    )
+    head = line[:300].rstrip()
+    return bool(_CODE_LINE.match(head)) or len(_SIGNS.findall(head)) * _SIGNS_SHARE > len(head)
 
 
 def _spoken_json(text: str) -> list[tuple[str | None, int, int]]:
-    """Speaker, start and end of the contents of JSON messages; empty when the text has none."""
+    """Speaker, start and end of the contents of JSON messages in order; empty when none has a speaker."""
     spoken: list[tuple[str | None, int, int]] = []
     open_objects: list[tuple[dict[str, str], list[tuple[str | None, int, int]]]] = []
-    for token in _JSON_TOKEN.finditer(text):
-        sign = token.group()
-        if sign == "{":
-            open_objects.append(({}, []))
-        elif sign == "}":
-            if not open_objects:
-                continue
-            keys, inner = open_objects.pop()
-            if keys.get("type", "") not in _SPOKEN_TYPES:
-                continue
-            who = next((keys[key] for key in _WHO_KEYS if key in keys), None)
+
+    def close() -> None:
+        keys, inner = open_objects.pop()
+        if keys.get("type", "") in _SPOKEN_TYPES:
+            who = next((keys[key] for key in _WHO_KEYS if key in keys), _TYPES_OF_SPEAKERS.get(keys.get("type", "")))
             outer = open_objects[-1][1] if open_objects else spoken
             outer += [(speaker or who, start, end) for speaker, start, end in inner]
-        elif token["key"] and open_objects:
-            keys, inner = open_objects[-1]
-            if token["key"] in _WHO_KEYS or token["key"] == "type":
-                keys.setdefault(token["key"], token["string"][:100])
-            else:
-                inner.append((None, token.start("string"), token.end("string")))
-    return spoken if any(speaker for speaker, _, _ in spoken) else []
+
+    for token in _JSON_TOKEN.finditer(text):
+        if token.group() == "{":
+            open_objects.append(({}, []))
+        elif not open_objects:
+            continue
+        elif token.group() == "}":
+            close()
+        elif token["key"] in _WHO_KEYS or token["key"] == "type":
+            open_objects[-1][0].setdefault(token["key"], token["string"][:100])
+        elif token["key"]:
+            open_objects[-1][1].append((None, token.start("string"), token.end("string")))
+    while open_objects:
+        close()
+    return sorted(spoken, key=itemgetter(1)) if any(speaker for speaker, _, _ in spoken) else []
 
 
 def _unescaped(text: str, spoken: list[tuple[str | None, int, int]]) -> str:
@@ -319,9 +322,8 @@ def _unescaped(text: str, spoken: list[tuple[str | None, int, int]]) -> str:
     parts: list[str] = []
     done = 0
     for _, start, end in spoken:
-        if start >= done:
-            parts += (text[done:start], _JSON_ESCAPE.sub(_meaning, text[start:end]))
-            done = end
+        parts += (text[done:start], _JSON_ESCAPE.sub(_meaning, text[start:end]))
+        done = end
     return "".join((*parts, text[done:]))
 
 

@@ -56,14 +56,13 @@ class MemoryDBService:
         self._store: Store = SQLiteStore(
             self.settings.db_path, _Analyser(), readers=self.settings.readers, max_queue=self.settings.max_queue
         )
-        self._service = Service(self.settings, self._write, self._read, self._facts)
+        self._service = Service(self.settings, self._write, self._read, self._facts, self._scrub)
 
     def handle_request(self, request: Mapping[str, Any]) -> dict[str, Any]:
         """The reply to one request: {"success": True, ...} or {"success": False, "error", "code", ...}; never raises.
 
         The request: method, params = {}, id, namespace = "default", client, request_id. `id` is echoed.
         """
-        started = time.perf_counter()
         try:
             reply = {"success": True, **self._answer(wire.as_request(request))}
         except EnhancedMemoryError as error:
@@ -76,10 +75,6 @@ class MemoryDBService:
             ).reply()
         if isinstance(request, Mapping) and "id" in request:
             reply["id"] = request["id"]
-        if log.isEnabledFor(logging.INFO):
-            method = request.get("method") if isinstance(request, Mapping) else None
-            elapsed_ms = (time.perf_counter() - started) * 1000
-            log.info("op=%.64r ok=%d ms=%.1f code=%s", method, reply["success"], elapsed_ms, reply.get("code", "-"))
         return reply
 
     def begin_shutdown(self) -> None:
@@ -124,6 +119,9 @@ class MemoryDBService:
             caller.namespace,
             self.settings.operation_timeout_s,
         )
+
+    def _scrub(self) -> None:
+        self._store.scrub(self.settings.operation_timeout_s)
 
     def _facts(self) -> Mapping[str, Any]:
         return {

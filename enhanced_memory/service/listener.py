@@ -64,7 +64,8 @@ class Gauges(Protocol):
 class Service(Protocol):
     """What the listener needs of the service: an answer to each message, `id` echoed, that never fails."""
 
-    gauges: Gauges
+    @property
+    def gauges(self) -> Gauges: ...
 
     def handle_request(self, request: Any) -> dict[str, Any]: ...
 
@@ -88,7 +89,7 @@ class Listener:
         self._when_quiet: Callable[[], None] | None = None
         self._refused: deque[tuple[float, socket.socket]] = deque()
         self._wake, self._woken = socket.socketpair()
-        self._spare: int | None = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
+        self._spare = _spare_descriptor()
         self._request_log = _RequestLog()
         self._acceptor = threading.Thread(target=self._accept_all, name="acceptor", daemon=True)
 
@@ -130,8 +131,13 @@ class Listener:
         poll.register(self._woken, select.POLLIN)
         while not self._draining:
             poll.poll(_LINGER_S * 1000 if self._refused else None)
-            self._accept()
+            try:
+                self._accept()
+            except Exception:  # one newcomer is lost; without us all would be
+                log.exception("a newcomer met a defect")
             self._part_with_refused(time.monotonic())
+            if self._spare is None and not self._refused:
+                self._spare = _spare_descriptor()
         while not self._inherited and self._accept():
             pass
         self._server.close()
@@ -178,22 +184,23 @@ class Listener:
             _part(self._refused.popleft()[1], wait_s=0)
 
     def _refuse_without_descriptors(self, error: OSError) -> None:
-        """Accepting has failed, as a rule for want of descriptors: give up the spare one to tell the newcomer.
+        """Accepting has failed, as a rule for want of descriptors: free one to tell the newcomer.
 
-        Where not even that works, newcomers wait in the kernel's queue, and we a moment before the next try.
+        The spare one goes first; a newcomer told that way then stands in for it. Where neither is left, newcomers wait
+        in the kernel's queue, and we a moment before the next try.
         """
-        log.warning("cannot accept at %d connections: %s", len(self._connections), error.strerror)
-        self._part_with_refused(float("inf"))
+        if self._spare is not None:
+            log.warning("cannot accept at %d connections: %s", len(self._connections), error.strerror)
+            os.close(self._spare)
+            self._spare = None
+        elif self._refused:
+            _part(self._refused.popleft()[1], wait_s=0)
         try:
-            if self._spare is not None:
-                os.close(self._spare)
-                self._spare = None
-                connection, _ = self._server.accept()
-                self._refuse(connection, _busy("the daemon has no descriptor left"))
-                self._part_with_refused(float("inf"))
-            self._spare = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
+            connection, _ = self._server.accept()
         except OSError:
             select.select([self._woken], [], [], _PAUSE_S)
+        else:
+            self._refuse(connection, _busy("the daemon has no descriptor left"))
 
     # ------------------------------------------------------------------------------------------------- conversing
 
@@ -251,20 +258,22 @@ class Listener:
         message = None
         try:
             message = framer.next()
-            if message is wire.WAITING:
-                return None
-            reply = self._service.handle_request(message)
-            line = wire.encode(reply)
         except RequestError as error:  # of a frame that is no message, and so has no id
             reply = (_shutting_down() if self._draining else error).reply()
             line = wire.encode(reply)
-        except Exception:
-            number = secrets.token_hex(6)
-            log.exception("a request met a defect, %s", number)
-            reply = Internal(f"the service met a defect; its log has the trace under {number}").reply()
-            if isinstance(message, dict) and "id" in message:
-                reply["id"] = message["id"]
-            line = wire.encode(reply)
+        else:
+            if message is wire.WAITING:
+                return None
+            try:
+                reply = self._service.handle_request(message)
+                line = wire.encode(reply)
+            except Exception:
+                number = secrets.token_hex(6)
+                log.exception("a request met a defect, %s", number)
+                reply = Internal(f"the service met a defect; its log has the trace under {number}").reply()
+                if isinstance(message, dict) and "id" in message:
+                    reply["id"] = message["id"]
+                line = wire.encode(reply)
         self._request_log.note(message, reply, time.perf_counter() - started, framer.frame_bytes, len(line))
         return line
 
@@ -302,8 +311,8 @@ class _RequestLog:
             return
         self._written += 1
         code = reply.get("code")
-        # An operation's name is a word of ours; what is none may be anything.
-        known = isinstance(message, dict) and code not in ("unknown_method", "invalid_request")
+        # What is no operation may be anything, a secret too.
+        known = isinstance(message, dict) and code not in ("unknown_method", "invalid_request", "shutting_down")
         log.info(
             "op=%s ok=%d ms=%d in_bytes=%d out_bytes=%d%s",
             message["method"] if known else "?",
@@ -321,6 +330,13 @@ def _busy(sentence: str) -> Busy:
 
 def _shutting_down() -> ShuttingDown:
     return ShuttingDown("the daemon is shutting down; nothing of this request happened", hint="connect again")
+
+
+def _spare_descriptor() -> int | None:
+    try:
+        return os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return None
 
 
 def _is_ours(connection: socket.socket) -> bool:

@@ -79,7 +79,8 @@ def command(**flags: str | None) -> None:
     except InvalidParams as error:
         raise click.UsageError(error.message) from None
     try:
-        run(settings)
+        with logging_to_stderr(settings.log_level):
+            run(settings)
     except EnhancedMemoryError as error:
         sentence = f"{error.message}; {error.hint}" if error.hint else error.message
         click.echo(f"memory-db-service: {sentence}", err=True)
@@ -93,11 +94,7 @@ def run(settings: Settings) -> None:
     """
     _prepare_process(settings)
     bell = _Bell()
-    with (
-        logging_to_stderr(settings.log_level),
-        _database_locked(settings.db_path),
-        contextlib.closing(MemoryDBService(settings)) as service,
-    ):
+    with _database_locked(settings.db_path), contextlib.closing(MemoryDBService(settings)) as service:
         with _server(settings) as (server, inherited):
             listener = Listener(server, service, settings, inherited=inherited)
             listener.start()

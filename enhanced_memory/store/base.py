@@ -51,6 +51,9 @@ class Entity:
     original_bytes: int
     stored_bytes: int
     checksum: str
+    deleted_at: str | None = None
+    parent_entity_id: int | None = None
+    """The entity it was merged into, if it was."""
     slots: tuple[int, ...] | None = None
     """Places of the observations in the index, in their order; None is 1, 2, 3, …"""
     damage: str | None = None
@@ -115,6 +118,7 @@ class PastVersion:
     version: int
     branch: str
     parent: int | None
+    merged: int | None
     action: str
     message: str | None
     author: str | None
@@ -124,6 +128,34 @@ class PastVersion:
     name: str
     entity_type: str
     observations: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Branch:
+    """A line of versions of one entity: its newest version, and the one it began at."""
+
+    name: str
+    head: int
+    created_from: int
+    description: str | None
+    created_at: str
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeNote:
+    """One change of a namespace: a version of an entity, or with `edge` the making or ending of a relation.
+
+    `place` orders changes and names this one: time, kind, number.
+    """
+
+    place: tuple[str, str, int]
+    name: str
+    version: int | None
+    branch: str | None
+    action: str
+    message: str | None
+    author: str | None
+    edge: Edge | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,15 +248,33 @@ class Entities(Protocol):
         entity_type: str | None = None,
         observations: Sequence[str] | None = None,
         attributes: Mapping[str, Any] | None = None,
+        anyway: bool = False,
+        merged: int | None = None,
     ) -> Entity:
         """The entity changed. A change of name, type or observations appends a version; `attributes` do not.
 
+        `anyway` appends one even if nothing changed; `merged` is the version that was merged in.
         `attributes` may hold tier, always_include, relevance_score, source_session, source_timestamp,
         extraction_method and last_confirmed.
         """
 
     def delete(self, entity: Entity, change: Change) -> None:
         """Take the entity and its relations out of every read and search; the history stays."""
+
+    def find_even_deleted(self, name: str) -> Entity | None:
+        """The entity called `name`, else the one deleted last under it, else the one last renamed from it, or None."""
+
+    def even_deleted(self, ids: Sequence[int]) -> list[Entity]:
+        """The entities of these numbers, deleted or not, in the order of their numbers."""
+
+    def restore(self, entity: Entity, change: Change, entity_type: str, observations: Sequence[str]) -> Entity:
+        """A deleted entity brought back with this content, under its name, which must be free."""
+
+    def check_out(self, entity: Entity, branch: str, tip: PastVersion) -> Entity:
+        """Make reads and searches see another branch, whose newest version is `tip`."""
+
+    def purge(self, entity: Entity) -> None:
+        """Erase the entity with its history, relations, conflicts and index rows, for good."""
 
     def count_accesses(self, ids: Iterable[int]) -> None:
         """Note that these were read; it is written later, together with others."""
@@ -251,6 +301,9 @@ class Relations(Protocol):
     def leaving(self, ids: Sequence[int]) -> list[Edge]:
         """Relations that start at one of `ids`, oldest first."""
 
+    def restore(self, entity_id: int, ended_at: str) -> tuple[list[Edge], list[Edge]]:
+        """Make the relations again that ended with the entity's deletion; those made, and those whose end is gone."""
+
     def page(self, after: int, limit: int) -> list[tuple[int, Edge]]:
         """Up to `limit` relations numbered above `after`, with their numbers."""
 
@@ -260,6 +313,59 @@ class Versions(Protocol):
 
     def read(self, entity: Entity, version: int) -> PastVersion | None:
         """That version of the entity, whole, or None. Raises: Corrupt: its stored bytes fail their check."""
+
+    def newest(self, entity: Entity, head: int | None, below: int | None, limit: int) -> list[PastVersion]:
+        """Up to `limit` versions numbered under `below`, newest first: all, or those that led to `head`."""
+
+    def ancestors(self, entity: Entity, version: int) -> set[int]:
+        """The versions that `version` came from by parents and merges, itself among them."""
+
+    def append_aside(
+        self,
+        entity: Entity,
+        tip: PastVersion,
+        branch: str,
+        change: Change,
+        entity_type: str,
+        observations: Sequence[str],
+        merged: int | None = None,
+    ) -> int:
+        """The next version on a branch the entity is not on, on top of `tip`; what reads see stays as it is."""
+
+
+class Branches(Protocol):
+    """Lines of versions beside one another, of which reads and searches see one."""
+
+    def all(self, entity: Entity) -> list[Branch]:
+        """The entity's branches, oldest first."""
+
+    def head(self, entity: Entity, name: str) -> int | None:
+        """The newest version of a branch, or None if the entity has no such branch."""
+
+    def create(self, entity: Entity, name: str, from_version: int, description: str | None) -> None:
+        """A new branch that starts at a version."""
+
+    def delete(self, entity: Entity, name: str) -> None:
+        """Drop a branch's name; its versions stay in the history."""
+
+
+class History(Protocol):
+    """What stood at an instant, and what changed between two."""
+
+    def named_at(self, names: Sequence[str], instant: str) -> dict[str, Entity]:
+        """Those of `names` that stood at the instant, with what they said, by the name they had then."""
+
+    def page_at(self, instant: str, after: int, limit: int, entity_type: str | None) -> list[Entity]:
+        """Up to `limit` entities numbered above `after` that stood at the instant, as they were then."""
+
+    def count_at(self, instant: str, entity_type: str | None) -> int:
+        """How many entities stood at the instant."""
+
+    def relations_at(self, instant: str, ids: Sequence[int], *, leaving: bool) -> list[Edge]:
+        """Relations that stood at the instant and start at one of `ids`, or, without `leaving`, touch one."""
+
+    def changes(self, since: str, until: str, after: tuple[str, str, int] | None, limit: int) -> list[ChangeNote]:
+        """Up to `limit` changes from `since` on and before `until`, in order, behind the one called `after`."""
 
 
 class Index(Protocol):
@@ -284,6 +390,9 @@ class Requests(Protocol):
     def remember(self, request_id: str, fingerprint: str, reply: str) -> None:
         """Keep the reply of the write that this transaction is."""
 
+    def forget_all(self) -> None:
+        """Drop every kept reply of the namespace: what is erased may be told in one."""
+
 
 class Transaction(Protocol):
     """One consistent view of a namespace; in a write, all of its changes happen or none."""
@@ -293,6 +402,8 @@ class Transaction(Protocol):
     entities: Entities
     relations: Relations
     versions: Versions
+    branches: Branches
+    history: History
     index: Index
     requests: Requests
 
@@ -308,6 +419,9 @@ class Store(Protocol):
 
     def read(self, work: Callable[[Transaction], T], namespace: str, timeout_s: float) -> T:
         """Run `work` on a snapshot; it waits for no writer. Raises: Busy, TimedOut, Corrupt."""
+
+    def scrub(self, timeout_s: float) -> None:
+        """Overwrite what was erased, wherever it may still lie; takes long."""
 
     def gauges(self) -> Mapping[str, int]:
         """Figures of the engine: queue_depth, commits, committed_requests."""

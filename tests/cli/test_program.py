@@ -103,6 +103,14 @@ def test_without_a_daemon_json_holds_the_failure(run: Run) -> None:
     assert ended.json["code"] == "unavailable"
 
 
+TAKEN = {
+    "success": True,
+    "results": [{"name": "x", "action": "created", "version": 1}],
+    "lines": ["x"],
+    "entities": 1,
+    "relations": 0,
+    "next_cursor": None,
+}
 REFUSAL = {"success": False, "error": "the disk is full", "code": "disk_full", "hint": "make room"}
 
 
@@ -133,23 +141,27 @@ def test_options_choose_socket_and_namespace(run: Run, stand_in: StandIn) -> Non
 
 @pytest.mark.process
 @pytest.mark.parametrize("characters", [10, 1_000_000])
-@pytest.mark.parametrize("arguments", [("call", "ping"), ("add", "x", "y"), ("export", "-")])
+@pytest.mark.parametrize("arguments", [("call", "ping"), ("add", "x", "y"), ("export", "-"), ("--json", "open", "x")])
 def test_a_reader_who_goes_away_causes_no_trace(stand_in: StandIn, arguments: tuple[str, ...], characters: int) -> None:
-    text = "a" * characters
-    stand_in.answer = lambda _method, _params: {
-        "success": True,
-        "results": [{"name": text, "action": "created", "version": 1}],
-        "lines": [text] * 10,
-        "entities": 10,
-        "relations": 0,
-        "next_cursor": None,
-    }
+    taken, refused = {**TAKEN, "lines": ["a" * characters] * 10}, {**REFUSAL, "error": "a" * characters}
+    stand_in.answer = lambda method, _params: refused if method == "open_nodes" else taken
     reading, writing = os.pipe()
     os.close(reading)
     with start(*arguments, stdout=writing, stderr=subprocess.PIPE) as process:
         os.close(writing)
         _, err = process.communicate(timeout=ENDS_WITHIN_S)
     assert (process.returncode, err) == (141, b"")
+
+
+@pytest.mark.process
+@pytest.mark.parametrize("arguments", [("call", "ping"), ("add", "x", "y"), ("export", "-")])
+def test_a_full_disk_behind_the_output_is_told(stand_in: StandIn, arguments: tuple[str, ...]) -> None:
+    stand_in.answer = lambda _method, _params: TAKEN
+    with open("/dev/full", "wb") as full:
+        ended = subprocess.run(command(*arguments), cwd=ROOT, stdout=full, stderr=subprocess.PIPE, text=True)
+    assert ended.returncode == 1
+    assert ended.stderr.endswith(": No space left on device\n")
+    assert ended.stderr.startswith("Error: ")
 
 
 @pytest.mark.process

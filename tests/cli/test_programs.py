@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -48,6 +49,6 @@ def test_mcp_is_not_led_astray_by_what_lies_in_the_current_folder(short_folder: 
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
     program = "from enhanced_memory.cli.main import main; main(['mcp', '--version'])"
     ended = subprocess.run(
-        ["python3", "-P", "-c", program], cwd=short_folder, env=environment, capture_output=True, text=True
+        [sys.executable, "-P", "-c", program], cwd=short_folder, env=environment, capture_output=True, text=True
     )
     assert ended.stdout == f"memory-mcp {__version__}\n"

@@ -36,7 +36,7 @@ def daemon(start_daemon: StartDaemon) -> Daemon:
 
 def graph(text: str) -> tuple[dict[str, Any], set[tuple[str, str, str]]]:
     """The entities and relations in the lines of a file."""
-    items = [json.loads(line) for line in text.splitlines()]
+    items = [json.loads(line) for line in text.rstrip("\n").split("\n")]
     entities = {item["name"]: (item["entityType"], item["observations"]) for item in items if item["type"] == "entity"}
     relations = {(item["from"], item["relationType"], item["to"]) for item in items if item["type"] == "relation"}
     assert len(entities) + len(relations) == len(items)
@@ -116,10 +116,10 @@ def test_relations_are_sent_after_all_entities_with_their_numbers(run: Run, stan
     assert texts == [SAMPLE[i] if isinstance(SAMPLE[i], str) else json.dumps(SAMPLE[i]) for i in (1, 2, 4, 5, 0, 6, 7)]
 
 
-def test_a_slice_holds_a_thousand_lines_at_most(run: Run, stand_in: StandIn, tmp_path: Path) -> None:
+def test_a_slice_holds_250_lines_at_most(run: Run, stand_in: StandIn, tmp_path: Path) -> None:
     stand_in.answer = taking()
-    run("import", str(write_lines(tmp_path / "memory.jsonl", *(entity(f"e{number}") for number in range(2_001)))))
-    assert [len(numbers) for numbers in sent(stand_in)] == [1_000, 1_000, 1]
+    run("import", str(write_lines(tmp_path / "memory.jsonl", *(entity(f"e{number}") for number in range(501)))))
+    assert [len(numbers) for numbers in sent(stand_in)] == [250, 250, 1]
 
 
 def test_a_slice_stays_far_below_the_largest_request(
@@ -138,6 +138,16 @@ def test_a_slice_that_is_too_large_is_halved_down_to_the_line_to_blame(
     ended = run("import", str(write_lines(tmp_path / "memory.jsonl", "a" * 40, "b" * 101, "c" * 40, "d" * 40)))
     assert ended.out == "3 entities, 0 relations; 1 line skipped:\nline 2: the request is too large\n"
     assert sent(stand_in) == [[1, 2, 3, 4], [1, 2], [1], [2], [3, 4]]
+
+
+def test_a_slice_that_takes_too_long_is_halved_and_one_line_that_does_ends_the_import(
+    run: Run, stand_in: StandIn, tmp_path: Path
+) -> None:
+    stand_in.answer = taking({3: {"success": False, "error": "it took too long", "code": "timeout"}})
+    ended = run("import", str(write_lines(tmp_path / "memory.jsonl", "a", "b", "c", "d")))
+    assert ended.status == 1
+    assert ended.err.startswith("Error: the import stopped at line 3: it took too long\nHint: in so far: 2 entities,")
+    assert sent(stand_in) == [[1, 2, 3, 4], [1, 2], [3, 4], [3]]
 
 
 def test_a_line_longer_than_a_request_is_passed_over_and_told(
@@ -208,12 +218,12 @@ def test_a_summary_as_json_holds_every_bad_line(run: Run, stand_in: StandIn, tmp
 
 
 def test_an_import_that_cannot_go_on_says_how_far_it_came(run: Run, stand_in: StandIn, tmp_path: Path) -> None:
-    stand_in.answer = taking({1_001: {"success": False, "error": "the disk is full", "code": "disk_full"}})
-    ended = run("import", str(write_lines(tmp_path / "memory.jsonl", *(entity(f"e{n}") for n in range(1_500)))))
+    stand_in.answer = taking({251: {"success": False, "error": "the disk is full", "code": "disk_full"}})
+    ended = run("import", str(write_lines(tmp_path / "memory.jsonl", *(entity(f"e{n}") for n in range(300)))))
     assert ended.status == 1
     assert ended.err.splitlines() == [
-        "Error: the import stopped at line 1001: the disk is full",
-        "Hint: in so far: 1,000 entities, 0 relations; import the file again, nothing goes in twice",
+        "Error: the import stopped at line 251: the disk is full",
+        "Hint: in so far: 250 entities, 0 relations; import the file again, nothing goes in twice",
     ]
 
 

@@ -262,6 +262,37 @@ def test_every_setting_reaches_the_daemon(settings: Settings, program: Callable[
     assert caught.value.message == f"the daemon did not start: {chosen}"
 
 
+def test_what_systemd_told_this_program_is_not_passed_on(
+    settings: Settings, program: Callable[[str], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for variable in ("NOTIFY_SOCKET", "WATCHDOG_USEC", "LISTEN_FDS"):
+        monkeypatch.setenv(variable, "7")
+    program("import os, sys\nsys.exit(repr([name for name, value in os.environ.items() if value == '7']))")
+    with pytest.raises(DaemonUnavailable, match=r"did not start: \[\]$"):
+        ensure_daemon(settings)
+
+
+def test_a_log_that_has_grown_large_is_set_aside_at_a_start(settings: Settings, program: Callable[[str], None]) -> None:
+    program("import sys\nsys.exit('new trouble')")
+    log = Path(settings.db_path).parent / "daemon.log"
+    log.parent.mkdir()
+    log.write_bytes(b"x" * (10 * 1024 * 1024 + 1))
+    with pytest.raises(DaemonUnavailable, match="did not start: new trouble"):
+        ensure_daemon(settings)
+    assert log.read_text() == "new trouble\n"
+    assert (log.parent / "daemon.log.1").stat().st_size == 10 * 1024 * 1024 + 1
+
+
+def test_a_database_under_another_name_has_the_same_lock(settings: Settings, short_folder: Path) -> None:
+    Path(settings.db_path).parent.mkdir()
+    other_name = short_folder / "other.db"
+    other_name.symlink_to(settings.db_path)
+    with open(f"{settings.db_path}.lock", "w") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        with pytest.raises(DaemonUnavailable, match=r"a daemon holds .*other.db and does not answer"):
+            ensure_daemon(Settings.load({**vars(settings), "db_path": str(other_name)}), timeout_s=0.1)
+
+
 def test_a_folder_that_cannot_be_made_is_reported(settings: Settings) -> None:
     Path(settings.db_path).parent.write_text("a file")
     with pytest.raises(DaemonUnavailable, match=r"cannot start the daemon: .*File exists"):

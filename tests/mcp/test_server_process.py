@@ -179,6 +179,7 @@ def test_a_write_goes_through_after_the_daemon_was_killed(place: Place, serve: S
     assert added["structuredContent"]["results"][0]["addedObservations"] == ["lives in Graz"]
 
 
+@pytest.mark.slow
 def test_ten_servers_started_at_once_share_one_daemon(place: Place, serve: Serve) -> None:
     servers = [serve(MODERN) for _ in range(10)]
     for number, server in enumerate(servers):

@@ -1,7 +1,7 @@
 """Preset dictionaries: the one that ships with the product, and the training of one on a store's own text.
 
-Above it lies whoever opens the store; below it the codec, whose framing the text of a dictionary carries. Which number a
-dictionary has, and that it stays as long as a blob names it, is the store's affair.
+Above it lies whoever opens the store; below it the codec, whose framing the text of a dictionary carries. Which number
+a dictionary has, and that it stays as long as a blob names it, is the store's affair.
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from enhanced_memory.errors import Corrupt
-from enhanced_memory.store.base import Change, Draft, Entity, Filter, Statistics
+from enhanced_memory.store.base import Change, Draft, Entity, Filter, PastVersion, Statistics
 from enhanced_memory.store.sqlite.codec import CorruptBlob
 from enhanced_memory.store.sqlite.contents import Packed, Unpacked
 from enhanced_memory.store.sqlite.filters import conditions, marks
@@ -23,7 +23,8 @@ _SELECT = (
     "SELECT entities.id, namespaces.name, entities.name, entity_type, tier, always_include, relevance_score,"
     " source_session, source_timestamp, extraction_method, last_confirmed, access_count, entities.created_at,"
     " updated_at, last_accessed, current_version, current_branch, original_size, compressed_size, checksum,"
-    " compressed_data FROM entities JOIN namespaces ON namespaces.id = entities.namespace_id"
+    " compressed_data, deleted_at, parent_entity_id FROM entities JOIN namespaces"
+    " ON namespaces.id = entities.namespace_id"
 )
 _INSERT = (
     "INSERT INTO entities (namespace_id, name, entity_type, tier, compressed_data, original_size, compressed_size,"
@@ -42,6 +43,17 @@ _ATTRIBUTES = frozenset(
         "last_confirmed",
     }
 )
+_REFERENCES = {
+    "versions": ("entity_id",),
+    "renames": ("entity_id",),
+    "checkouts": ("entity_id",),
+    "branches": ("entity_id",),
+    "relations": ("from_entity_id", "to_entity_id"),
+    "conflicts": ("entity_id", "conflicting_entity_id"),
+    "tier_transitions": ("entity_id",),
+}
+"""Tables and columns that name an entity; a test holds them against the schema."""
+
 _CHUNK = 500
 
 
@@ -114,6 +126,33 @@ class SQLiteEntities:
         )
         return [self._entity(row) for row in rows.fetchall()]
 
+    def find_even_deleted(self, name: str) -> Entity | None:
+        """The entity called `name`, else the one deleted last under it, else the one last renamed from it, or None."""
+        row = self._scope.connection.execute(
+            "SELECT id FROM entities WHERE namespace_id = ? AND name = ?"
+            " ORDER BY deleted_at IS NULL DESC, deleted_at DESC LIMIT 1",
+            (self._scope.namespace_id, name),
+        ).fetchone()
+        row = (
+            row
+            or self._scope.connection.execute(
+                "SELECT entities.id FROM renames JOIN entities ON entities.id = renames.entity_id"
+                " WHERE namespace_id = ? AND old_name = ? ORDER BY renames.id DESC LIMIT 1",
+                (self._scope.namespace_id, name),
+            ).fetchone()
+        )
+        return None if row is None else self._by_id(row[0])
+
+    def even_deleted(self, ids: Sequence[int]) -> list[Entity]:
+        """The entities of these numbers, deleted or not, in the order of their numbers."""
+        found: list[Entity] = []
+        wanted = sorted(set(ids))
+        for start in range(0, len(wanted), _CHUNK):
+            part = wanted[start : start + _CHUNK]
+            statement = f"{_SELECT} WHERE entities.id IN ({marks(len(part))}) ORDER BY entities.id"
+            found += [self._entity(row) for row in self._scope.connection.execute(statement, part)]
+        return found
+
     def count_accesses(self, ids: Iterable[int]) -> None:
         """Note that these were read; it is written later, together with others."""
         self._scope.count_accesses(ids)
@@ -149,7 +188,7 @@ class SQLiteEntities:
                 draft.extraction_method,
             ),
         ).fetchone()
-        self._versions.begin(number, draft.name, draft.entity_type, change)
+        self._versions.begin(number, draft.entity_type, change)
         self._index(number, draft.name, draft.entity_type, draft.observations)
         return Entity(
             id=number,
@@ -184,6 +223,8 @@ class SQLiteEntities:
         entity_type: str | None = None,
         observations: Sequence[str] | None = None,
         attributes: Mapping[str, Any] | None = None,
+        anyway: bool = False,
+        merged: int | None = None,
     ) -> Entity:
         """The entity changed. A change of name, type or observations appends a version; `attributes` do not."""
         wanted = {key: value for key, value in (attributes or {}).items() if getattr(entity, key) != value}
@@ -192,14 +233,17 @@ class SQLiteEntities:
             raise ValueError(f"no attributes of an entity: {sorted(unknown)}")
         name = entity.name if name is None else name
         entity_type = entity.entity_type if entity_type is None else entity_type
-        relabelled = (name, entity_type) != (entity.name, entity.entity_type)
-        if relabelled or (observations is not None and tuple(observations) != entity.observations):
+        contents = entity.observations if observations is None else tuple(observations)
+        new_content = (name, entity_type, contents) != (entity.name, entity.entity_type, entity.observations)
+        if new_content or anyway:
             _refuse_damaged(entity)
-            contents = entity.observations if observations is None else observations
-            wanted |= self._new_content(entity, change, name, entity_type, contents)
-            if relabelled:
-                self._delete_label(entity)
-                self._insert_label(entity.id, name, entity_type)
+            packed = self._index_difference(entity, name, entity_type, contents)
+            number = self._versions.append(entity, change, entity_type, contents, len(packed.blob), merged)
+            wanted |= {**_content_columns(packed, number), "name": name, "entity_type": entity_type}
+        if name != entity.name:
+            self._rename(entity)
+        if "tier" in wanted:
+            self._log_transition(entity, wanted["tier"])
         if not wanted:
             return entity
         wanted["updated_at"] = self._scope.now
@@ -208,22 +252,45 @@ class SQLiteEntities:
 
     def delete(self, entity: Entity, change: Change) -> None:
         """Take the entity and its relations out of every read and search; the history stays."""
-        if entity.damage is None:
-            number = self._versions.append(
-                entity,
-                change,
-                entity.observations,
-                entity.stored_bytes,
-                name=entity.name,
-                entity_type=entity.entity_type,
-            )
-            self._delete_label(entity)
-            for place, text in enumerate(entity.observations):
-                self._delete_observation(entity, place, text)
-            self._set(entity.id, {"current_version": number})
-        # The index rows of a damaged entity cannot be told any more; searches pass over those of deleted entities.
+        number = self._versions.append(entity, change, entity.entity_type, entity.observations, entity.stored_bytes)
+        self._unindex(entity)
         self._relations.end_all(entity.id)
-        self._set(entity.id, {"deleted_at": self._scope.now, "updated_at": self._scope.now})
+        now = self._scope.now
+        self._set(entity.id, {"current_version": number, "deleted_at": now, "updated_at": now})
+
+    def restore(self, entity: Entity, change: Change, entity_type: str, observations: Sequence[str]) -> Entity:
+        """A deleted entity brought back with this content, under its name, which must be free."""
+        packed = self._scope.contents.pack(observations, None)
+        number = self._versions.append(entity, change, entity_type, observations, len(packed.blob))
+        columns = {**_content_columns(packed, number), "entity_type": entity_type, "updated_at": self._scope.now}
+        self._set(entity.id, {**columns, "deleted_at": None, "parent_entity_id": None})
+        self._index(entity.id, entity.name, entity_type, observations)
+        return self._by_id(entity.id)
+
+    def check_out(self, entity: Entity, branch: str, tip: PastVersion) -> Entity:
+        """Make reads and searches see another branch, whose newest version is `tip`."""
+        _refuse_damaged(entity)
+        self._versions.settle(entity)
+        packed = self._index_difference(entity, entity.name, tip.entity_type, tip.observations)
+        self._scope.connection.execute(
+            "INSERT INTO checkouts (entity_id, branch_name, version_number, created_at) VALUES (?, ?, ?, ?)",
+            (entity.id, branch, tip.version, self._scope.now),
+        )
+        columns = {**_content_columns(packed, tip.version), "entity_type": tip.entity_type}
+        self._set(entity.id, {**columns, "current_branch": branch, "updated_at": self._scope.now})
+        return self._by_id(entity.id)
+
+    def purge(self, entity: Entity) -> None:
+        """Erase the entity with its history, relations, conflicts and index rows, for good."""
+        if entity.deleted_at is None:
+            self._unindex(entity)
+        for table, columns in _REFERENCES.items():
+            for column in columns:
+                self._scope.connection.execute(f"DELETE FROM {table} WHERE {column} = ?", (entity.id,))
+        self._scope.connection.execute(
+            "UPDATE entities SET parent_entity_id = NULL WHERE parent_entity_id = ?", (entity.id,)
+        )
+        self._scope.connection.execute("DELETE FROM entities WHERE id = ?", (entity.id,))
 
     def index_anew(self, entity: Entity) -> None:
         """Put an entity that the index does not know into it."""
@@ -320,6 +387,8 @@ class SQLiteEntities:
             original_bytes=row[17],
             stored_bytes=row[18],
             checksum=row[19],
+            deleted_at=row[21],
+            parent_entity_id=row[22],
             slots=unpacked.slots,
             damage=damage,
         )
@@ -340,12 +409,9 @@ class SQLiteEntities:
 
     def _recreate(self, deleted: Entity, draft: Draft, change: Change) -> Entity:
         """A deleted entity begun anew: its history goes on, all else is as for a new one."""
-        if deleted.damage is not None:
-            _refuse_damaged(deleted)
+        _refuse_damaged(deleted)
         packed = self._scope.contents.pack(draft.observations, None)
-        number = self._versions.append(
-            deleted, change, draft.observations, len(packed.blob), name=draft.name, entity_type=draft.entity_type
-        )
+        number = self._versions.append(deleted, change, draft.entity_type, draft.observations, len(packed.blob))
         self._set(
             deleted.id,
             {
@@ -368,22 +434,11 @@ class SQLiteEntities:
         self._index(deleted.id, draft.name, draft.entity_type, draft.observations)
         return self._by_id(deleted.id)
 
-    def _new_content(
-        self, entity: Entity, change: Change, name: str, entity_type: str, observations: Sequence[str]
-    ) -> dict[str, Any]:
-        """Index rows and version of a changed entity; returns the columns to set."""
-        slots = self._index_difference(entity, observations)
-        packed = self._scope.contents.pack(observations, slots)
-        number = self._versions.append(
-            entity, change, observations, len(packed.blob), name=name, entity_type=entity_type
-        )
-        return {**_content_columns(packed, number), "name": name, "entity_type": entity_type}
-
-    def _index_difference(self, entity: Entity, observations: Sequence[str]) -> list[int] | None:
-        """Bring the index rows from the entity's observations to `observations`.
-
-        Returns the places, None for 1, 2, …
-        """
+    def _index_difference(self, entity: Entity, name: str, entity_type: str, observations: Sequence[str]) -> Packed:
+        """Bring the entity's index rows to what it is to be; returns the new content as it is to be stored."""
+        if (name, entity_type) != (entity.name, entity.entity_type):
+            self._delete_label(entity)
+            self._insert_label(entity.id, name, entity_type)
         old_slots = entity.slots or range(1, len(entity.observations) + 1)
         places = dict(zip(entity.observations, old_slots, strict=True))
         wanted = set(observations)
@@ -403,7 +458,8 @@ class SQLiteEntities:
                 taken.add(slot)
                 self._insert_observation(entity.id, slot, text)
             slots.append(slot)
-        return None if slots == list(range(1, len(slots) + 1)) else slots
+        in_order = slots == list(range(1, len(slots) + 1))
+        return self._scope.contents.pack(observations, None if in_order else slots)
 
     def _index(
         self,
@@ -417,6 +473,28 @@ class SQLiteEntities:
         self._insert_label(number, name, entity_type)
         for slot, text in zip(slots or range(1, len(observations) + 1), observations, strict=True):
             self._insert_observation(number, slot, text)
+
+    def _unindex(self, entity: Entity) -> None:
+        """Take the entity's rows out of the index.
+
+        Those of a damaged one cannot be told any more; searches pass over the rows of entities that are gone.
+        """
+        self._delete_label(entity)
+        for place, text in enumerate(entity.observations):
+            self._delete_observation(entity, place, text)
+
+    def _rename(self, entity: Entity) -> None:
+        self._scope.connection.execute(
+            "INSERT INTO renames (entity_id, old_name, created_at) VALUES (?, ?, ?)",
+            (entity.id, entity.name, self._scope.now),
+        )
+
+    def _log_transition(self, entity: Entity, tier: str, reason: str | None = None, run_id: str | None = None) -> None:
+        self._scope.connection.execute(
+            "INSERT INTO tier_transitions (entity_id, from_tier, to_tier, reason, run_id, created_at)"
+            " VALUES (?, ?, ?, ?, ?, ?)",
+            (entity.id, entity.tier, tier, reason, run_id, self._scope.now),
+        )
 
     def _insert_label(self, number: int, name: str, entity_type: str) -> None:
         self._scope.index_queue.insert(row_number(number, 0), self._label_fields(name, entity_type))

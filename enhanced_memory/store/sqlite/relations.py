@@ -91,6 +91,23 @@ class SQLiteRelations:
                 found[row[0]] = _edge(row)
         return [found[number] for number in sorted(found)]
 
+    def restore(self, entity_id: int, ended_at: str) -> tuple[list[Edge], list[Edge]]:
+        """Make the relations again that ended with the entity's deletion; those made, and those whose end is gone."""
+        rows = self._scope.connection.execute(
+            "SELECT r.id, a.name, b.name, r.relation_type, r.strength, r.metadata, a.id, b.id,"
+            " a.deleted_at IS NULL AND b.deleted_at IS NULL"
+            " FROM relations r JOIN entities a ON a.id = r.from_entity_id JOIN entities b ON b.id = r.to_entity_id"
+            " WHERE r.deleted_at = ? AND (r.from_entity_id = ? OR r.to_entity_id = ?) ORDER BY r.id",
+            (ended_at, entity_id, entity_id),
+        ).fetchall()
+        made: list[Edge] = []
+        lost: list[Edge] = []
+        for row in rows:
+            if row[8]:
+                self.create(_edge(row), row[6], row[7])
+            (made if row[8] else lost).append(_edge(row))
+        return made, lost
+
     def page(self, after: int, limit: int) -> list[tuple[int, Edge]]:
         """Up to `limit` relations numbered above `after`, with their numbers."""
         statement = f"{_SELECT} AND r.namespace_id = ? AND r.id > ? ORDER BY r.id LIMIT ?"

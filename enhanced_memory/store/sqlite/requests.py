@@ -27,6 +27,10 @@ class SQLiteRequests:
         ).fetchone()
         return None if row is None else (row[0], zlib.decompress(row[1]).decode())
 
+    def forget_all(self) -> None:
+        """Drop every kept reply of the namespace: what is erased may be told in one."""
+        self._scope.connection.execute("DELETE FROM requests WHERE namespace_id = ?", (self._scope.namespace_id,))
+
     def remember(self, request_id: str, fingerprint: str, reply: str) -> None:
         """Keep the reply of the write that this transaction is."""
         self._scope.connection.execute(

@@ -166,8 +166,8 @@ def _adopt(connection: Connection, scope: Scope, row: dict[str, Any], versions: 
         data = past["compressed_data"] or b""
         connection.execute(
             "INSERT INTO versions (entity_id, version_number, branch_name, compressed_data, commit_message, created_at,"
-            " action, parent_version, delta_depth, delta_bytes, checksum, name, entity_type)"
-            " VALUES (?, ?, 'main', ?, ?, ?, 'updated', ?, 0, 0, ?, ?, ?)",
+            " action, parent_version, delta_depth, delta_bytes, checksum, entity_type)"
+            " VALUES (?, ?, 'main', ?, ?, ?, 'updated', ?, 0, 0, ?, ?)",
             (
                 row["id"],
                 number,
@@ -176,13 +176,11 @@ def _adopt(connection: Connection, scope: Scope, row: dict[str, Any], versions: 
                 _time(past["created_at"], created),
                 number - 1 or None,
                 checksum(data),
-                row["name"],
                 row["entity_type"],
             ),
         )
     SQLiteVersions(scope).begin(
         row["id"],
-        row["name"],
         row["entity_type"],
         Change("created", "taken over from the guide's layout", method="import"),
         number=len(versions) + 1,

@@ -15,12 +15,24 @@ from datetime import UTC, datetime
 from typing import TypeVar
 
 from enhanced_memory.errors import Busy, ShuttingDown
-from enhanced_memory.store.base import Analyser, Entities, Index, Relations, Requests, Transaction, Versions
+from enhanced_memory.store.base import (
+    Analyser,
+    Branches,
+    Entities,
+    History,
+    Index,
+    Relations,
+    Requests,
+    Transaction,
+    Versions,
+)
 from enhanced_memory.store.sqlite import dictionary, schema
+from enhanced_memory.store.sqlite.branches import SQLiteBranches
 from enhanced_memory.store.sqlite.codec import Codec, checksum
 from enhanced_memory.store.sqlite.connections import BUSY_TIMEOUT_MS, Connection, open_reader, open_writer, translated
 from enhanced_memory.store.sqlite.contents import Contents
 from enhanced_memory.store.sqlite.entities import SQLiteEntities
+from enhanced_memory.store.sqlite.history import SQLiteHistory
 from enhanced_memory.store.sqlite.index import FrequencyCache, SQLiteIndex
 from enhanced_memory.store.sqlite.indexing import IndexQueue
 from enhanced_memory.store.sqlite.relations import SQLiteRelations
@@ -58,6 +70,8 @@ class SQLiteTransaction:
         self.entities: Entities = SQLiteEntities(scope)
         self.relations: Relations = SQLiteRelations(scope)
         self.versions: Versions = SQLiteVersions(scope)
+        self.branches: Branches = SQLiteBranches(scope)
+        self.history: History = SQLiteHistory(scope)
         self.index: Index = SQLiteIndex(scope, frequencies)
         self.requests: Requests = SQLiteRequests(scope)
 
@@ -140,6 +154,19 @@ class SQLiteStore:
                     self._readers.put(connection)
         finally:
             self._reader_places.release()
+
+    def scrub(self, timeout_s: float) -> None:
+        """Overwrite what was erased: no page of the file or its log holds any of it any more.
+
+        Rewrites the index and the whole file, so it takes seconds for a large store, and the space of a second file.
+        """
+
+        def work(connection: Connection) -> None:
+            connection.execute("INSERT INTO search_index (search_index) VALUES ('optimize')")
+            connection.execute("VACUUM")
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+
+        self._writer.submit(work, timeout_s, alone=True)
 
     def gauges(self) -> Mapping[str, int]:
         """queue_depth: writes that wait; commits and committed_requests since the start."""
@@ -255,7 +282,7 @@ class SQLiteStore:
         def sample(transaction: Transaction) -> list[str]:
             step = max(1, entities // _TRAIN_ON)
             found = transaction.entities.by_ids(range(1, entities + 1, step)[:_TRAIN_ON])
-            return [text for entity in found.values() for text in entity.observations]
+            return ["\n".join(entity.observations) for entity in found.values()]
 
         def keep(connection: Connection) -> int:
             return int(

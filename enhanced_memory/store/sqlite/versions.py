@@ -1,12 +1,14 @@
 """Versions: every change of an entity's name, type or observations, as a keyframe or a delta against its parent.
 
-Above it lie `entities`, which appends, and the store's transaction, through which history is read; below it the
-contents and the deltas. History is only ever appended to.
+Above it lie `entities` and `branches`, which append, and the store's transaction, through which history is read; below
+it the contents and the deltas. History is only ever appended to. What an entity is called is not part of a version but
+of time: the table of renames tells it for every instant.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from enhanced_memory.errors import Corrupt
 from enhanced_memory.store.base import Change, Entity, PastVersion
@@ -20,21 +22,39 @@ _LONGEST_CHAIN = 1_000
 
 _INSERT = (
     "INSERT INTO versions (entity_id, version_number, branch_name, compressed_data, commit_message, created_at, action,"
-    " parent_version, delta_depth, delta_bytes, checksum, name, entity_type, author, session, method)"
+    " parent_version, merged_version, delta_depth, delta_bytes, checksum, entity_type, author, session, method)"
     " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 )
 
+_HEADS = (
+    "SELECT version_number, branch_name, parent_version, merged_version, action, commit_message, author, session,"
+    " method, created_at FROM versions WHERE entity_id = ?"
+)
+
 _LINEAGE = """
-WITH RECURSIVE lineage (version_number, parent_version, delta_depth, compressed_data, checksum, name, entity_type) AS (
-    SELECT version_number, parent_version, delta_depth, compressed_data, checksum, name, entity_type
+WITH RECURSIVE lineage (version_number, parent_version, delta_depth, compressed_data, checksum, entity_type) AS (
+    SELECT version_number, parent_version, delta_depth, compressed_data, checksum, entity_type
     FROM versions WHERE entity_id = :entity AND version_number = :version
     UNION ALL
-    SELECT v.version_number, v.parent_version, v.delta_depth, v.compressed_data, v.checksum, v.name, v.entity_type
+    SELECT v.version_number, v.parent_version, v.delta_depth, v.compressed_data, v.checksum, v.entity_type
     FROM lineage l JOIN versions v ON v.entity_id = :entity AND v.version_number = l.parent_version
     WHERE l.delta_depth > 0
 )
-SELECT delta_depth, compressed_data, checksum, name, entity_type FROM lineage
+SELECT version_number, compressed_data, checksum, entity_type FROM lineage
 """
+
+_FIRST_PARENTS = """
+WITH RECURSIVE line (version_number, parent_version) AS (
+    SELECT version_number, parent_version FROM versions WHERE entity_id = :entity AND version_number = :head
+    UNION ALL
+    SELECT v.version_number, v.parent_version
+    FROM line l JOIN versions v ON v.entity_id = :entity AND v.version_number = l.parent_version
+)
+SELECT version_number FROM line WHERE version_number < :below LIMIT :limit
+"""
+
+_Content = tuple[str, tuple[str, ...]]
+"""Type and observations."""
 
 
 class SQLiteVersions:
@@ -43,96 +63,96 @@ class SQLiteVersions:
     def __init__(self, scope: Scope) -> None:
         self._scope = scope
 
-    def begin(self, entity_id: int, name: str, entity_type: str, change: Change, number: int = 1) -> None:
+    # ------------------------------------------------------------------------------------------------------ writing
+
+    def begin(self, entity_id: int, entity_type: str, change: Change, number: int = 1) -> None:
         """The first version of a new entity: a keyframe whose bytes lie in the entities row."""
-        self._insert(entity_id, number, "main", change, number - 1 or None, (0, 0, None), (name, entity_type))
+        self._insert(entity_id, number, "main", change, number - 1 or None, None, (0, 0, None), entity_type)
 
     def append(
         self,
         entity: Entity,
         change: Change,
+        entity_type: str,
         observations: Sequence[str],
         stored_bytes: int,
-        *,
-        name: str,
-        entity_type: str,
+        merged: int | None = None,
     ) -> int:
-        """The next version, on the entity's branch and on top of its current one; returns its number.
+        """The next version on the entity's own branch, on top of its current one; returns its number.
 
-        `entity` is the state before, `observations` are the new content, which takes `stored_bytes` in the entities
-        row; the row itself is written after this.
+        `entity` is the state before; type and observations are the new content, which takes `stored_bytes` in the
+        entities row. The row itself is written after this. `merged` is the version merged in, if any.
         """
-        connection = self._scope.connection
-        depth, delta_bytes, has_data = connection.execute(
-            "SELECT delta_depth, delta_bytes, compressed_data IS NOT NULL FROM versions"
-            " WHERE entity_id = ? AND version_number = ?",
-            (entity.id, entity.version),
-        ).fetchone()
-        if depth == 0 and not has_data:
-            connection.execute(
-                "UPDATE versions SET (compressed_data, checksum) ="
-                " (SELECT compressed_data, checksum FROM entities WHERE id = versions.entity_id)"
-                " WHERE entity_id = ? AND version_number = ?",
-                (entity.id, entity.version),
-            )
-        (number,) = connection.execute(
-            "SELECT max(version_number) + 1 FROM versions WHERE entity_id = ?", (entity.id,)
-        ).fetchone()
-        delta = self._scope.contents.pack_delta(difference(entity.observations, observations))
-        delta_bytes += len(delta.blob)
-        if depth + 1 > _LONGEST_CHAIN or delta_bytes > stored_bytes:
-            self._insert(entity.id, number, entity.branch, change, entity.version, (0, 0, None), (name, entity_type))
-        else:
-            stored = (depth + 1, delta_bytes, delta)
-            names = (name if name != entity.name else None, entity_type if entity_type != entity.entity_type else None)
-            self._insert(entity.id, number, entity.branch, change, entity.version, stored, names)
-        return int(number)
+        self.settle(entity)
+        number = self._next(entity.id)
+        stored, kept_type = self._stored(
+            entity.id,
+            entity.version,
+            (entity.entity_type, entity.observations),
+            (entity_type, observations),
+            stored_bytes,
+        )
+        self._insert(entity.id, number, entity.branch, change, entity.version, merged, stored, kept_type)
+        self._advance(entity.id, entity.branch, number)
+        return number
 
-    def read(self, entity: Entity, version: int) -> PastVersion | None:
-        """That version of the entity, whole, or None. Raises: Corrupt: its stored bytes fail their check."""
-        row = self._scope.connection.execute(
-            "SELECT branch_name, parent_version, action, commit_message, author, session, method, created_at"
-            " FROM versions WHERE entity_id = ? AND version_number = ?",
-            (entity.id, version),
-        ).fetchone()
-        if row is None:
-            return None
-        name, entity_type, observations = self._content(entity, version)
-        return PastVersion(
-            version=version,
-            branch=row[0],
-            parent=row[1],
-            action=row[2],
-            message=row[3],
-            author=row[4],
-            session=row[5],
-            method=row[6],
-            created_at=row[7],
-            name=name,
-            entity_type=entity_type,
-            observations=tuple(observations),
+    def append_aside(
+        self,
+        entity: Entity,
+        tip: PastVersion,
+        branch: str,
+        change: Change,
+        entity_type: str,
+        observations: Sequence[str],
+        merged: int | None = None,
+    ) -> int:
+        """The next version on a branch the entity is not on, on top of `tip`; what reads see stays as it is."""
+        packed = self._scope.contents.pack(observations, None)
+        number = self._next(entity.id)
+        stored, kept_type = self._stored(
+            entity.id, tip.version, (tip.entity_type, tip.observations), (entity_type, observations), len(packed.blob)
+        )
+        if stored[0] == 0:
+            stored = (0, 0, packed)
+        self._insert(entity.id, number, branch, change, tip.version, merged, stored, kept_type)
+        self._advance(entity.id, branch, number)
+        return number
+
+    def settle(self, entity: Entity) -> None:
+        """Copy the current version's bytes out of the entities row, if they lie there alone: the row will change."""
+        self._scope.connection.execute(
+            "UPDATE versions SET (compressed_data, checksum) ="
+            " (SELECT compressed_data, checksum FROM entities WHERE id = versions.entity_id)"
+            " WHERE entity_id = ? AND version_number = ? AND delta_depth = 0 AND compressed_data IS NULL",
+            (entity.id, entity.version),
         )
 
-    def _content(self, entity: Entity, version: int) -> tuple[str, str, list[str]]:
-        """Name, type and observations at that version: its keyframe with the deltas since applied."""
-        lineage = self._scope.connection.execute(_LINEAGE, {"entity": entity.id, "version": version}).fetchall()
-        _, blob, checksum, name, entity_type = lineage.pop()
-        try:
-            if blob is None:
-                if entity.damage is not None:
-                    raise CorruptBlob(entity.damage)
-                observations = list(entity.observations)
-            else:
-                observations = list(self._scope.contents.unpack(blob, checksum).observations)
-            for _, blob, checksum, new_name, new_type in reversed(lineage):
-                observations = applied(observations, self._scope.contents.unpack_delta(blob, checksum))
-                name, entity_type = new_name or name, new_type or entity_type
-        except ValueError as error:
-            raise Corrupt(
-                f"version {version} of {entity.name!r} cannot be read: {error}",
-                hint="other versions may be whole; restore the database from a backup to get this one back",
-            ) from error
-        return name, entity_type, observations
+    def _stored(
+        self, entity_id: int, parent: int, old: tuple[str, Sequence[str]], new: tuple[str, Sequence[str]], size: int
+    ) -> tuple[tuple[int, int, Packed | None], str | None]:
+        """How a version is kept: depth, bytes of deltas and the delta, or (0, 0, None) for a keyframe; and its type.
+
+        A keyframe comes when the deltas since the last one take more than a whole, or are too many to read quickly;
+        so all versions together take at most about twice what their changes take.
+        """
+        depth, delta_bytes = self._scope.connection.execute(
+            "SELECT delta_depth, delta_bytes FROM versions WHERE entity_id = ? AND version_number = ?",
+            (entity_id, parent),
+        ).fetchone()
+        delta = self._scope.contents.pack_delta(difference(old[1], new[1]))
+        delta_bytes += len(delta.blob)
+        if depth + 1 > _LONGEST_CHAIN or delta_bytes > size:
+            return (0, 0, None), new[0]
+        return (depth + 1, delta_bytes, delta), new[0] if new[0] != old[0] else None
+
+    def _next(self, entity_id: int) -> int:
+        statement = "SELECT max(version_number) + 1 FROM versions WHERE entity_id = ?"
+        return int(self._scope.connection.execute(statement, (entity_id,)).fetchone()[0])
+
+    def _advance(self, entity_id: int, branch: str, number: int) -> None:
+        self._scope.connection.execute(
+            "UPDATE branches SET head_version = ? WHERE entity_id = ? AND name = ?", (number, entity_id, branch)
+        )
 
     def _insert(
         self,
@@ -141,27 +161,129 @@ class SQLiteVersions:
         branch: str,
         change: Change,
         parent: int | None,
+        merged: int | None,
         stored: tuple[int, int, Packed | None],
-        names: tuple[str | None, str | None],
+        entity_type: str | None,
     ) -> None:
         depth, delta_bytes, packed = stored
+        blob, checksum = (None, None) if packed is None else (packed.blob, packed.checksum)
         self._scope.connection.execute(
             _INSERT,
             (
-                entity_id,
-                number,
-                branch,
-                None if packed is None else packed.blob,
-                change.message,
-                self._scope.now,
-                change.action,
-                parent,
-                depth,
-                delta_bytes,
-                None if packed is None else packed.checksum,
-                *names,
-                change.author,
-                change.session,
-                change.method,
+                *(entity_id, number, branch, blob, change.message, self._scope.now, change.action, parent, merged),
+                *(depth, delta_bytes, checksum, entity_type, change.author, change.session, change.method),
             ),
         )
+
+    # ------------------------------------------------------------------------------------------------------ reading
+
+    def read(self, entity: Entity, version: int) -> PastVersion | None:
+        """That version of the entity, whole, or None. Raises: Corrupt: its stored bytes fail their check."""
+        row = self._scope.connection.execute(f"{_HEADS} AND version_number = ?", (entity.id, version)).fetchone()
+        return None if row is None else self._past(entity, row, self._content(entity, version, {}))
+
+    def newest(self, entity: Entity, head: int | None, below: int | None, limit: int) -> list[PastVersion]:
+        """Up to `limit` versions numbered under `below`, newest first: all, or those that led to `head`."""
+        values = {"entity": entity.id, "head": head, "below": below or 2**62, "limit": limit}
+        if head is None:
+            statement = (
+                "SELECT version_number FROM versions WHERE entity_id = :entity AND version_number < :below"
+                " ORDER BY version_number DESC LIMIT :limit"
+            )
+        else:
+            statement = _FIRST_PARENTS
+        numbers = [row[0] for row in self._scope.connection.execute(statement, values)]
+        known: dict[int, _Content] = {}
+        found = []
+        for number in reversed(numbers):  # from the oldest on, so that each is the one before with its delta applied
+            row = self._scope.connection.execute(f"{_HEADS} AND version_number = ?", (entity.id, number)).fetchone()
+            found.append(self._past(entity, row, self._content(entity, number, known)))
+        return found[::-1]
+
+    def ancestors(self, entity: Entity, version: int) -> set[int]:
+        """The versions that `version` came from by parents and merges, itself among them."""
+        rows = self._scope.connection.execute(
+            "SELECT version_number, parent_version, merged_version FROM versions WHERE entity_id = ?", (entity.id,)
+        )
+        parents = {number: [p for p in (parent, merged) if p is not None] for number, parent, merged in rows}
+        found: set[int] = set()
+        waiting = [version]
+        while waiting:
+            number = waiting.pop()
+            if number not in found:
+                found.add(number)
+                waiting += parents.get(number, [])
+        return found
+
+    def last_on(self, entity_id: int, branch: str, after: str, until: str) -> int | None:
+        """The last version made on a branch later than one instant and not later than another, or None."""
+        row = self._scope.connection.execute(
+            "SELECT version_number FROM versions WHERE entity_id = ? AND branch_name = ? AND created_at > ?"
+            " AND created_at <= ? ORDER BY version_number DESC LIMIT 1",
+            (entity_id, branch, after, until),
+        ).fetchone()
+        return None if row is None else int(row[0])
+
+    def name_at(self, entity: Entity, instant: str) -> str:
+        """What the entity was called at an instant."""
+        row = self._scope.connection.execute(
+            "SELECT old_name FROM renames WHERE entity_id = ? AND created_at > ? ORDER BY id LIMIT 1",
+            (entity.id, instant),
+        ).fetchone()
+        return entity.name if row is None else str(row[0])
+
+    def _past(self, entity: Entity, row: tuple[Any, ...], content: _Content) -> PastVersion:
+        return PastVersion(
+            version=row[0],
+            branch=row[1],
+            parent=row[2],
+            merged=row[3],
+            action=row[4],
+            message=row[5],
+            author=row[6],
+            session=row[7],
+            method=row[8],
+            created_at=row[9],
+            name=self.name_at(entity, row[9]),
+            entity_type=content[0],
+            observations=content[1],
+        )
+
+    def _content(self, entity: Entity, version: int, known: dict[int, _Content]) -> _Content:
+        """Type and observations at a version: its keyframe, or one in `known`, with the deltas since applied.
+
+        What was worked out on the way is not kept but for the version itself.
+        """
+        steps: list[tuple[bytes, str, str | None]] = []
+        rows = self._scope.connection.execute(_LINEAGE, {"entity": entity.id, "version": version})
+        try:
+            base: _Content | None = None
+            for number, blob, checksum, entity_type in rows:
+                if number in known:
+                    base = known[number]
+                    break
+                steps.append((blob, checksum, entity_type))
+            if base is None:
+                blob, checksum, first_type = steps.pop()
+                base = (first_type or entity.entity_type, self._keyframe(entity, blob, checksum))
+            kind, observations = base[0], list(base[1])
+            for blob, checksum, new_type in reversed(steps):
+                observations = applied(observations, self._scope.contents.unpack_delta(blob, checksum))
+                kind = new_type or kind
+        except ValueError as error:
+            raise Corrupt(
+                f"version {version} of {entity.name!r} cannot be read: {error}",
+                hint="other versions may be whole; restore the database from a backup to get this one back",
+            ) from error
+        finally:
+            rows.close()
+        known[version] = (kind, tuple(observations))
+        return known[version]
+
+    def _keyframe(self, entity: Entity, blob: bytes | None, checksum: str) -> tuple[str, ...]:
+        """The observations of a keyframe; without bytes of its own it is the entity's current version."""
+        if blob is not None:
+            return self._scope.contents.unpack(blob, checksum).observations
+        if entity.damage is not None:
+            raise CorruptBlob(entity.damage)
+        return entity.observations

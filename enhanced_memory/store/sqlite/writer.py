@@ -41,11 +41,12 @@ class Chores(Protocol):
 class _Job:
     """One request on its way through the writer."""
 
-    __slots__ = ("claim", "deadline", "done", "error", "result", "work")
+    __slots__ = ("alone", "claim", "deadline", "done", "error", "result", "work")
 
-    def __init__(self, work: Callable[[Connection], Any], deadline: float) -> None:
+    def __init__(self, work: Callable[[Connection], Any], deadline: float, alone: bool) -> None:
         self.work = work
         self.deadline = deadline
+        self.alone = alone
         self.claim = threading.Lock()  # whoever takes it decides: the writer to run the job, the caller to give it up
         self.done = threading.Event()
         self.result: Any = None
@@ -71,8 +72,10 @@ class Writer:
         """Requests that wait."""
         return self._waiting.qsize()
 
-    def submit(self, work: Callable[[Connection], Any], timeout_s: float) -> Any:
+    def submit(self, work: Callable[[Connection], Any], timeout_s: float, *, alone: bool = False) -> Any:
         """Run `work` in the writer's thread and return its result once it is committed and synced.
+
+        With `alone` it runs outside any transaction, for what cannot be done inside one.
 
         Raises: Busy: the queue is full, or its turn did not come within `timeout_s`; it was not run.
                 ShuttingDown; whatever `work` raised, its changes taken back; a translated error of the commit.
@@ -81,7 +84,7 @@ class Writer:
             raise ShuttingDown("the service is ending and takes no more writes", hint="ask again when it is back")
         if self._waiting.qsize() >= self._max_queue:
             raise Busy("too many writes are waiting", hint="ask again in a moment")
-        job = _Job(work, time.monotonic() + timeout_s)
+        job = _Job(work, time.monotonic() + timeout_s, alone)
         self._waiting.put(job)
         if not job.done.wait(timeout_s):
             if job.claim.acquire(blocking=False):
@@ -104,8 +107,7 @@ class Writer:
         ended = False
         while not ended:
             group, ended = self._take()
-            if group:
-                self._commit(group)
+            self._commit(group)
             if ended or time.monotonic() - last_housekeeping >= _HOUSEKEEPING_EVERY_S:
                 self._tidy(idle=not group)
                 last_housekeeping = time.monotonic()
@@ -116,6 +118,10 @@ class Writer:
         try:
             job = self._waiting.get(timeout=_HOUSEKEEPING_EVERY_S)
             while job is not None:
+                if job.alone:
+                    self._commit(group)
+                    self._run_alone(job)
+                    return [], False
                 if job.claim.acquire(blocking=False):
                     group.append(job)
                 if len(group) >= _LARGEST_GROUP:
@@ -125,8 +131,18 @@ class Writer:
             return group, False
         return group, True
 
+    def _run_alone(self, job: _Job) -> None:
+        if job.claim.acquire(blocking=False):
+            try:
+                job.result = job.work(self._connection)
+            except Exception as error:
+                job.error = translation(error) if isinstance(error, sqlite3.Error) else error
+            job.done.set()
+
     def _commit(self, group: list[_Job]) -> None:
         """Run the group in one transaction and answer it; if the transaction is lost, each request alone."""
+        if not group:
+            return
         try:
             self._attempt(group)
         except sqlite3.Error as error:

@@ -1,0 +1,107 @@
+"""The sentences of a conversation, each with its speaker, date and place.
+
+Above it lies `rules.extraction`, which judges them; below it `rules.transcript`, which knows the layout of the text.
+"""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_right
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from enhanced_memory.rules.transcript import FILLER, HIDDEN, read_transcript
+
+MAX_SENTENCE: Final = 400
+"""Characters after which a sentence is cut at a space: what runs on longer, as dictated text does, is several statements."""
+
+_END: Final = re.compile(
+    rf"(?:\A\s*|(?<=[.!?]\s)){HIDDEN}+(?=\s+[A-Z])"
+    "|(?:[.!?…]+|\\s[\U0001f300-\U0001faff\u2600-\u27bf\ufe0f\u200d]+)[\"'”’)\\]*_`]{0,3}(?=\\s|$)|[。！？]+"
+)
+_ABBREVIATION: Final = re.compile(
+    r"(?:^|[\s(])(?:(?:mr|mrs|ms|dr|prof|st|jr|sr|vs|etc|e\.g|i\.e|approx|no|fig|inc|ltd|co|dept|a\.m|p\.m|u\.s|u\.k"
+    r"|jan|feb|mar|apr|jun|jul|aug|sept?|oct|nov|dec)|[A-Za-z])\.$",
+    re.IGNORECASE,
+)
+_ASIDE: Final = re.compile(r"\s\[[^\[\]]{12,400}\](?!\()")
+_BULLET: Final = re.compile(r"\s*+(?:(?:[-*•+]|\d{1,3}[.)]|[a-z]\))\s+)?(?:\[[ xX]\]\s+)?")
+
+
+@dataclass(frozen=True, slots=True)
+class Sentence:
+    """One sentence somebody said.
+
+    text: as said, white space levelled. start, end: its place in the conversation, in characters. line: the line it begins in,
+    from 1. speaker, date: as the text writes them, None where it does not. utterance: the number of the utterance it belongs
+    to, from 0.
+    """
+
+    text: str
+    start: int
+    end: int
+    line: int
+    speaker: str | None
+    date: str | None
+    utterance: int
+
+
+def split_sentences(text: str) -> list[Sentence]:
+    """The sentences of a conversation in order, without those any part of which is private.
+
+    Asides in square brackets (a shared picture, a noise) are not said and left out.
+    """
+    transcript = read_transcript(text)
+    masked = transcript.masked
+    line_ends = [place for place, sign in enumerate(text) if sign == "\n"]
+    found: list[Sentence] = []
+    for number, utterance in enumerate(transcript.utterances):
+        for block_start, block_end in utterance.blocks:
+            for start, end in _cut(masked, block_start, block_end):
+                words = masked[start:end]
+                if HIDDEN in words:
+                    continue
+                said = " ".join(words.replace(FILLER, "").split())
+                if said:
+                    line = bisect_right(line_ends, start) + 1
+                    found.append(Sentence(said, start, end, line, utterance.speaker, utterance.date, number))
+    return found
+
+
+def _cut(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
+    """Start and end offsets of the sentences of a passage, without bullets, asides and white space around them."""
+    block = text[start:end]
+    bullet = _BULLET.match(block)
+    begin = bullet.end() if bullet else 0
+    for aside in _ASIDE.finditer(block):
+        yield from _cut_plain(block, begin, aside.start(), start)
+        begin = aside.end()
+    yield from _cut_plain(block, begin, len(block), start)
+
+
+def _cut_plain(block: str, begin: int, end: int, offset: int) -> Iterator[tuple[int, int]]:
+    for stop in _END.finditer(block, begin, end):
+        after = block[stop.end() : stop.end() + 2].strip()
+        if after and (
+            after[0].islower()
+            or (stop.group() == "." and _ABBREVIATION.search(block[max(0, stop.end() - 10) : stop.end()]))
+        ):
+            continue
+        yield from _trimmed(block, begin, stop.end(), offset)
+        begin = stop.end()
+    yield from _trimmed(block, begin, end, offset)
+
+
+def _trimmed(block: str, begin: int, end: int, offset: int) -> Iterator[tuple[int, int]]:
+    while begin < end and (block[begin].isspace() or block[begin] == FILLER):
+        begin += 1
+    while begin < end and block[end - 1].isspace():
+        end -= 1
+    while end - begin > MAX_SENTENCE:
+        space = block.rfind(" ", begin + MAX_SENTENCE // 2, begin + MAX_SENTENCE)
+        cut = space if space > 0 else begin + MAX_SENTENCE
+        yield offset + begin, offset + cut
+        begin = cut + (space > 0)
+    if begin < end:
+        yield offset + begin, offset + end
