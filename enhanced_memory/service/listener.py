@@ -117,11 +117,17 @@ class Listener:
             when_quiet()
 
     def close(self) -> None:
-        """Cut the connections that are left."""
+        """After `drain`: cut the connections that are left."""
         with self._lock:
             for connection in self._connections:
                 with contextlib.suppress(OSError):
                     connection.shutdown(socket.SHUT_RDWR)
+        self._part_with_refused(float("inf"))
+        self._wake.close()
+        self._woken.close()
+        if self._spare is not None:
+            os.close(self._spare)
+            self._spare = None
 
     # ------------------------------------------------------------------------------------------------- accepting
 
@@ -315,7 +321,7 @@ class _RequestLog:
         known = isinstance(message, dict) and code not in ("unknown_method", "invalid_request", "shutting_down")
         log.info(
             "op=%s ok=%d ms=%d in_bytes=%d out_bytes=%d%s",
-            message["method"] if known else "?",
+            message.get("method") if known else "?",
             code is None,
             took_s * 1000,
             in_bytes,

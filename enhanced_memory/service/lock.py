@@ -54,15 +54,16 @@ def _take(path: str, what: str, way_out: str) -> int:
                 return descriptor
         except BlockingIOError:
             if time.monotonic() >= give_up_at:
-                raise _held(descriptor, what, way_out) from None
+                with os.fdopen(descriptor, "rb") as lock_file:
+                    raise _held(lock_file.read(32), what, way_out) from None
             time.sleep(_PAUSE_S)
         except OSError as error:
             raise ServiceError(f"cannot lock {what}: {path}: {error.strerror}", hint=way_out) from error
         os.close(descriptor)
 
 
-def _held(descriptor: int, what: str, way_out: str) -> ServiceError:
-    holder = os.read(descriptor, 32).decode(errors="replace").strip()
+def _held(contents: bytes, what: str, way_out: str) -> ServiceError:
+    holder = contents.decode(errors="replace").strip()
     if not holder:
         return ServiceError(f"another program has locked {what}", hint=f"stop it, or {way_out}")
     return ServiceError(

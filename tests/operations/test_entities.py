@@ -50,14 +50,14 @@ def test_on_existing_decides_what_becomes_of_a_known_name(
 
 def test_on_existing_error_refuses_the_whole_batch(ask: Any, remember: Any) -> None:
     remember("Ann", "old")
-    batch = [{"name": name, "entityType": "thing", "observations": []} for name in ("Bob", "Ann")]
+    batch: list[Any] = [{"name": name, "entityType": "thing", "observations": []} for name in ("Bob", "Ann")]
     reply = ask("create_entities", entities=batch, on_existing="error")
     assert reply["code"] == "already_exists"
     assert ask("open_nodes", names=["Bob"])["missing"] == ["Bob"]
 
 
 def test_one_bad_item_keeps_the_whole_batch_out(ask: Any) -> None:
-    batch = [{"name": "Ann", "entityType": "thing", "observations": []}, {"name": "Bob", "observations": []}]
+    batch: list[Any] = [{"name": "Ann", "entityType": "thing", "observations": []}, {"name": "Bob", "observations": []}]
     reply = ask("create_entities", entities=batch)
     assert (reply["code"], reply["details"]["path"]) == ("invalid_params", "entities[1].entityType")
     assert ask("get_memory_status")["total_entities"] == 0

@@ -266,7 +266,7 @@ class History(RuleBasedStateMachine):
 
 
 @pytest.mark.slow
-class TestHistory(History.TestCase):  # type: ignore[misc]
+class TestHistory(History.TestCase):  # type: ignore[misc,valid-type]
     """Hypothesis runs the machine as a test."""
 
     settings = settings(

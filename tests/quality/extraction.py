@@ -27,7 +27,9 @@ def facts_of(row: dict[str, Any], threshold: float) -> list[Fact]:
     """The facts found in one labelled sentence, said by its speaker."""
     other, speaker = SPEAKERS[row["talk"]]
     before = f"{other}: {row['before']}\n" if "before" in row else ""
-    return [fact for fact in extract(f"{before}{speaker}: {row['text']}", threshold=threshold) if fact.speaker == speaker]
+    return [
+        fact for fact in extract(f"{before}{speaker}: {row['text']}", threshold=threshold) if fact.speaker == speaker
+    ]
 
 
 def score(rows: list[dict[str, Any]], threshold: float) -> dict[str, float]:

@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 
 from enhanced_memory.rules import text
-from enhanced_memory.store.base import Transaction
 from enhanced_memory.store.sqlite.store import SQLiteStore
 
 
@@ -37,7 +36,7 @@ def store(path: str) -> Iterator[SQLiteStore]:
     opened.close()
 
 
-Run = Callable[[Callable[[Transaction], Any]], Any]
+Run = Callable[[Callable[[Any], Any]], Any]
 
 
 @pytest.fixture

@@ -91,7 +91,7 @@ def test_memories_of_the_quick_starts_layout_are_kept_and_found(path: str) -> No
             (blob("Prefers voice", "Prefers voice", "Uses parallel execution"),),
         )
     store = SQLiteStore(path, Analyser())
-    entity = store.read(lambda tx: tx.entities.find("user-preferences"), "default", 5.0)
+    entity: Any = store.read(lambda tx: tx.entities.find("user-preferences"), "default", 5.0)
     hits = store.read(lambda tx: tx.index.best(Match(any_of=[("parallel",)]), Filter(), 5), "default", 5.0)
     store.close()
     assert (entity.id, entity.observations) == (7, ("Prefers voice", "Uses parallel execution"))

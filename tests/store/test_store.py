@@ -20,6 +20,17 @@ CREATED = Change("created")
 UPDATED = Change("updated")
 
 
+def connection_of(tx: Any) -> sqlite3.Connection:
+    """The connection beneath a transaction, for what only SQLite can tell."""
+    connection: sqlite3.Connection = tx.entities._scope.connection
+    return connection
+
+
+def matches(word: str) -> Any:
+    """The index rows that hold a word."""
+    return lambda tx: tx.index.best(Match(any_of=[(word,)]), Filter(), 9)
+
+
 def create(name: str, *observations: str) -> Any:
     return lambda tx: tx.entities.create(Draft(name, "thing", list(observations)), CREATED)
 
@@ -49,7 +60,7 @@ def test_what_a_request_raises_takes_back_its_changes_and_no_others(store: SQLit
     assert outcomes == {number: "raised" if number % 2 else "kept" for number in range(8)}
     assert read(lambda tx: {e.name for e in tx.entities.page(0, 100)}) == {"e0", "e2", "e4", "e6"}
     for number in range(8):
-        hits = read(lambda tx, n=number: tx.index.best(Match(any_of=[(f"unicorn{n}",)]), Filter(), 9))
+        hits = read(matches(f"unicorn{number}"))
         assert len(hits) == (0 if number % 2 else 1)
 
 
@@ -123,7 +134,7 @@ ENDLESS = "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n) SELEC
 
 def test_a_read_and_a_write_over_their_time_are_stopped(store: SQLiteStore, read: Run) -> None:
     def endless(tx: Any) -> None:
-        tx.entities._scope.connection.execute(ENDLESS).fetchone()
+        connection_of(tx).execute(ENDLESS).fetchone()
 
     def half(tx: Any) -> None:
         create("half")(tx)
@@ -142,10 +153,10 @@ def test_a_full_disk_takes_nothing_back_that_fits_and_writing_goes_on(
     store: SQLiteStore, write: Run, read: Run
 ) -> None:
     def limit_pages(pages: int) -> None:
-        write(lambda tx: tx.entities._scope.connection.execute(f"PRAGMA max_page_count = {pages}"))
+        write(lambda tx: connection_of(tx).execute(f"PRAGMA max_page_count = {pages}"))
 
     write(create("before", "small"))
-    limit_pages(read(lambda tx: tx.entities._scope.connection.execute("PRAGMA page_count").fetchone()[0]) + 2)
+    limit_pages(read(lambda tx: connection_of(tx).execute("PRAGMA page_count").fetchone()[0]) + 2)
     noise = random.Random(1).randbytes(40_000).hex()
     with pytest.raises(DiskFull):
         write(create("too much", *[noise[n : n + 1000] for n in range(0, 80_000, 1000)]))
@@ -267,14 +278,11 @@ def test_another_analyser_makes_the_index_anew(path: str) -> None:
     store.close()
 
     class Backwards(Analyser):
-        def observation(self, observation: str) -> tuple[list[str], list[str]]:  # type: ignore[override]
+        def observation(self, observation: str) -> tuple[list[str], list[str]]:
             return [], [word[::-1] for word in observation.split()]
 
     other = SQLiteStore(path, Backwards(version=99))
-    hits = {
-        word: len(other.read(lambda tx, w=word: tx.index.best(Match(any_of=[(w,)]), Filter(), 9), "default", 5.0))
-        for word in ("zebra", "arbez")
-    }
+    hits = {word: len(other.read(matches(word), "default", 5.0)) for word in ("zebra", "arbez")}
     other.close()
     assert hits == {"zebra": 0, "arbez": 1}
 
@@ -327,7 +335,7 @@ def test_the_store_makes_a_dictionary_of_its_own_words_when_it_has_enough(
     for _ in range(5_000):
         if (
             store.read(
-                lambda tx: tx.entities._scope.connection.execute("SELECT count(*) FROM dictionaries").fetchone()[0],
+                lambda tx: connection_of(tx).execute("SELECT count(*) FROM dictionaries").fetchone()[0],
                 "default",
                 5.0,
             )
@@ -343,5 +351,7 @@ def test_the_store_makes_a_dictionary_of_its_own_words_when_it_has_enough(
     assert later.stored_bytes < first[0].stored_bytes
     store.close()
     again = SQLiteStore(path, Analyser())
-    assert again.read(lambda tx: tx.entities.find("later").observations, "default", 5.0) == (facts[0] + " again",)
+    assert again.read(
+        lambda tx: [e.observations for e in tx.entities.find_many(["later"]).values()], "default", 5.0
+    ) == [(facts[0] + " again",)]
     again.close()
