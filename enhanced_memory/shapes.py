@@ -6,7 +6,7 @@ annotations; their numbers come from the contract's section on limits.
 
 from __future__ import annotations
 
-import unicodedata
+import re
 from typing import Annotated, Any, Final, Literal, NotRequired
 
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, StringConstraints, with_config
@@ -20,12 +20,15 @@ MAX_NAME: Final = 512
 MAX_TYPE: Final = 128
 TIERS: Final = ("working", "episodic", "semantic", "procedural")
 
+_CONTROL_CHARACTER: Final = re.compile("[\x00-\x1f\x7f-\x9f]")
+"""Unicode's category Cc."""
+
 INPUT = ConfigDict(extra="forbid", strict=True)
 """How a caller's objects are read: no unknown keys, no conversions."""
 
 
 def _no_control_characters(text: str) -> str:
-    if any(unicodedata.category(character) == "Cc" for character in text):
+    if _CONTROL_CHARACTER.search(text):
         raise PydanticCustomError("control_character", "must not contain control characters")
     return text
 

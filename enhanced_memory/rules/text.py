@@ -232,20 +232,35 @@ def _token(folded: str) -> str:
     return stem(folded[:MAX_TOKEN]) if folded.isascii() and folded.isalpha() else folded[:MAX_TOKEN]
 
 
-def subject_and_body(observation: str) -> tuple[list[str], list[str]]:
-    """Tokens of whom an observation is about or who says it, and the tokens of its text.
+class Observed(NamedTuple):
+    """An observation taken apart: tokens of its speaker or subject, whether a label names the speaker, and its text without
+    that label."""
 
-    A speaker's label ("8 May 2023 Caroline: I went", "[10:31] bob: hi", "**Ann (PM):** hi") belongs to the first alone; the
-    subject a sentence begins with ("Caroline likes tea", "The user prefers") belongs to both. Dates stay in the text.
-    Without a label or a subject the first list is empty.
+    who: list[str]
+    said: bool
+    text: str
+
+
+def observe(observation: str) -> Observed:
+    """Tell whom an observation is about or who says it from what it says.
+
+    A speaker's label ("8 May 2023 Caroline: I went", "[10:31] bob: hi", "**Ann (PM):** hi") is not in the text; the subject
+    a sentence begins with ("Caroline likes tea", "The user prefers") is. Dates stay in the text. Without a label or a
+    subject `who` is empty.
     """
     start = observation[:_LABEL_REACH]
     stamp = _STAMP.match(start)
     after = stamp.end() if stamp else 0
     label = _LABEL.match(start, after)
     if label:
-        return analyse(label["who"]), analyse(f"{observation[:after]} {observation[label.end() :]}")
-    return _subject(start[after:]), analyse(observation)
+        return Observed(analyse(label["who"]), True, f"{observation[:after]}{observation[label.end() :].lstrip()}")
+    return Observed(_subject(start[after:]), False, observation)
+
+
+def subject_and_body(observation: str) -> tuple[list[str], list[str]]:
+    """The two fields of an observation in the index: tokens of its speaker or subject, and tokens of its text."""
+    seen = observe(observation)
+    return seen.who, analyse(seen.text)
 
 
 def _subject(sentence: str) -> list[str]:

@@ -27,6 +27,12 @@ FILLER: Final = "\ufdd1"
 _LABEL_REACH: Final = 160
 """Characters at the head of a line in which a date and a label are looked for."""
 
+_HEADING_LINE: Final = 80
+"""Longest line, in characters, that may be a heading with a speaker's name."""
+
+_DATE_LINE: Final = 60
+"""Longest line, in characters, that may be nothing but a date."""
+
 _PRIVATE_TAG: Final = re.compile(rf"<{FILLER}*+\s*+(/?)\s*+private\b[^<>]*+>", re.IGNORECASE)
 
 _MONTH: Final = (
@@ -57,12 +63,13 @@ _LABEL: Final = re.compile(
     rf"(?P<head>#{{1,6}}\s)?(?P<mark>[*_]{{0,3}})@?(?P<who>{_NAME}(?:\s(?:[^\Wa-z_][\w'’.-]{{0,39}}|d[aeiu]|de[lnr]|l[ae]|v[ao]n|bin|al))"
     r"{0,3})(?:\s?[\[(][^\])\n]{1,40}[\])])?[*_]{0,3}\s?[:：][*_]{0,3}(?=\s|$)"
 )
+_LABEL_SIGN: Final = re.compile("[:：>#*]")
 _CHAT_NICK: Final = re.compile(rf"<[@+~&% ]?(?P<who>{_NAME}(?:\s{_NAME}){{0,2}})>(?=\s)")
 _HEADING: Final = re.compile(
-    rf"(?:#{{1,6}}\s|<\|[a-z_]{{1,20}}\|>)?[*_]{{0,3}}(?P<who>{_NAME}(?:\s{_NAME}){{0,2}})[*_]{{0,3}}:?$"
+    rf"(?:#{{1,6}}\s[*_]{{0,3}}|[*_]{{1,3}}|<\|[a-z_]{{1,20}}\|>)(?P<who>{_NAME})[*_]{{0,3}}:?$"
 )
 _NAME_AND_TIME: Final = re.compile(
-    rf"(?P<who>{_NAME}(?:\s{_NAME}){{0,2}})\s*[\s–—|-]\s*(?:(?:today|yesterday)\sat\s)?(?={_STAMP.pattern}$)",
+    rf"(?P<who>{_NAME}(?:\s{_NAME}){{0,2}})[\s–—|-]++(?:(?:today|yesterday)\sat\s)?(?={_STAMP.pattern}$)",
     re.IGNORECASE,
 )
 
@@ -174,13 +181,11 @@ def _without_private(text: str) -> str:
 
 
 def _lines(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
-    """Start and end offsets of the lines between two places, without the line ends."""
-    while start < end:
-        stop = text.find("\n", start, end)
-        if stop < 0:
-            stop = end
-        yield start, stop
-        start = stop + 1
+    """Start and end offsets of the lines between two places that are not blank, without the line ends."""
+    for line in text[start:end].split("\n"):
+        if line and not line.isspace():
+            yield start, start + len(line)
+        start += len(line) + 1
 
 
 def _without_code(text: str) -> str:
@@ -191,22 +196,21 @@ def _without_code(text: str) -> str:
 def _labelled(text: str) -> Iterator[Utterance]:
     """The utterances of a text in lines, by their labels and headings."""
     lines = list(_lines(text, 0, len(text)))
-    heads = [text[start : min(end, start + _LABEL_REACH)] for start, end in lines]
-    labels = [_label(head, end - start) for head, (start, end) in zip(heads, lines, strict=True)]
+    labels = [_label(text[start : min(end, start + _LABEL_REACH)], end - start) for start, end in lines]
     times = Counter(label.who for label in labels if label)
     date: str | None = None
     current = Utterance(None, None)
-    for (start, end), label, head in zip(lines, labels, heads, strict=True):
+    for (start, end), label in zip(lines, labels, strict=True):
         if label and (label.is_sure or _is_name(label.who, times[label.who])):
             if current.blocks:
                 yield current
             date = label.date or date
             current = Utterance(label.who, date)
             start += label.length
-        elif day := _date_line(head, end - start):
-            date = day
+        elif end - start <= _DATE_LINE and (day := _date_line(text[start:end])):
             if current.blocks:
                 yield current
+            date = day
             current = Utterance(current.speaker, date)
             continue
         _add_line(current, text, start, end)
@@ -225,26 +229,27 @@ class _Label:
 
 
 def _label(head: str, length: int) -> _Label | None:
-    lead = _LEAD.match(head)
-    at = lead.end() if lead else 0
-    stamp = _STAMP.match(head, at)
+    """The label a line begins with; `head` is its beginning, `length` that of the whole line."""
+    if _LABEL_SIGN.search(head) is None:
+        return None
+    at = _after_lead(head, 0)
     date = None
-    if stamp:
+    if stamp := _STAMP.match(head, at):
         date = stamp["date"] or stamp["day"]
         at = _after_lead(head, stamp.end())
     if nick := _CHAT_NICK.match(head, at):
-        return _Label(nick["who"], date, nick.end(), nick["who"].lower() not in {"br", "p", "div", "code", "pre"})
+        return _Label(nick["who"], date, nick.end(), True)
     if named := _LABEL.match(head, at):
         if named["who"].lower() in _HEADINGS:
             return None
         return _Label(named["who"], date, named.end(), stamp is not None or bool(named["mark"]))
-    if length > 80:
+    if length > _HEADING_LINE:
         return None
     if timed := _NAME_AND_TIME.match(head, at):
         when = _STAMP.match(head, timed.end())
-        return _Label(timed["who"].strip(), when and (when["date"] or when["day"]), length, True)
+        return _Label(timed["who"], when and (when["date"] or when["day"]), length, True)
     heading = _HEADING.match(head, at)
-    if heading and heading["who"].lower() in USERS | ASSISTANTS and not heading.group().isalpha():
+    if heading and heading["who"].lower() in USERS | ASSISTANTS:
         return _Label(heading["who"], date, length, True)
     return None
 
@@ -259,21 +264,17 @@ def _is_name(who: str, times: int) -> bool:
     return who.lower() in USERS | ASSISTANTS or who[0].isupper() or times > 1
 
 
-def _date_line(head: str, length: int) -> str | None:
+def _date_line(line: str) -> str | None:
     """The date of a line that holds nothing else."""
-    if length > 60:
-        return None
-    before = _BEFORE_DATE.match(head)
-    stamp = _STAMP.match(head, before.end() if before else 0)
-    if stamp and _NO_WORD.match(head, stamp.end()):
-        return stamp["date"] or stamp["day"]
-    return None
+    before = _BEFORE_DATE.match(line)
+    stamp = _STAMP.match(line, before.end() if before else 0)
+    return (stamp["date"] or stamp["day"]) if stamp and _NO_WORD.match(line, stamp.end()) else None
 
 
 def _add_line(utterance: Utterance, text: str, start: int, end: int) -> None:
     """Add a line to what is said, unless it is code or quoted; joined to the line before where a paragraph was wrapped."""
     line = text[start:end]
-    if not line.strip() or _is_code(line):
+    if not line or line.isspace() or _is_code(line):
         return
     if utterance.blocks:
         first, last = utterance.blocks[-1]

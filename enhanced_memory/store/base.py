@@ -399,13 +399,34 @@ class Transaction(Protocol):
 
     namespace: str
     now: str
-    entities: Entities
-    relations: Relations
-    versions: Versions
-    branches: Branches
-    history: History
-    index: Index
-    requests: Requests
+
+    @property
+    def entities(self) -> Entities:
+        """What is remembered."""
+
+    @property
+    def relations(self) -> Relations:
+        """How entities hang together."""
+
+    @property
+    def versions(self) -> Versions:
+        """The history of entities."""
+
+    @property
+    def branches(self) -> Branches:
+        """Lines of versions beside one another."""
+
+    @property
+    def history(self) -> History:
+        """What stood at an instant."""
+
+    @property
+    def index(self) -> Index:
+        """Full text."""
+
+    @property
+    def requests(self) -> Requests:
+        """First replies to writes that carried a request id."""
 
 
 class Store(Protocol):

@@ -151,7 +151,7 @@ class Codec:
     def encode(self, data: dict[str, Any]) -> bytes:
         """The smallest blob of plain data: dicts with str keys, lists, str, int, float, bool, None.
 
-        Never larger than the pickle plus 1 byte, nor than `zlib.compress(pickle, 6)`.
+        Never larger than the pickle plus 1 byte, nor than `zlib.compress(pickle, 6)` plus the header.
         Raises: TooLarge: over 64 MiB or 1,000,000 values. TypeError, ValueError: the data is not plain.
         """
         if type(data) is not dict:
@@ -165,11 +165,14 @@ class Codec:
                 f"{len(plain):,} bytes in {len(pieces):,} parts are more than one entity can hold",
                 hint="divide it into several entities",
             )
-        best = bytes((_DEFLATE,)) + zlib.compress(plain, LEVEL, -zlib.MAX_WBITS)
+        best = None
         preset = self._preset
         if preset is not None and len(plain) <= DICTIONARY_REACH:
             stream = preset.stream.copy()
-            best = min(best, preset.header + stream.compress(plain) + stream.flush(), key=len)
+            best = preset.header + stream.compress(plain) + stream.flush()
+        if best is None or 4 * len(best) > 3 * len(plain):  # only what a dictionary hardly helps may do without it
+            without = bytes((_DEFLATE,)) + zlib.compress(plain, LEVEL, -zlib.MAX_WBITS)
+            best = without if best is None else min(best, without, key=len)
         return best if len(best) <= len(plain) else bytes((_STORED,)) + plain
 
     def decode(self, blob: bytes, stored_checksum: str) -> dict[str, Any]:

@@ -19,6 +19,9 @@ _KEPT_LARGE = 16
 """Blobs kept decoded: at most 8,192 of up to 8 KiB, and 16 larger ones."""
 
 
+_COMPACT = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
+
+
 @dataclass(frozen=True, slots=True)
 class Packed:
     """Stored bytes with their SHA-256 (hex), and the size of the same as compact JSON."""
@@ -50,7 +53,7 @@ class Contents:
     def pack(self, observations: Sequence[str], slots: Sequence[int] | None) -> Packed:
         """The observations as stored."""
         data: dict[str, Any] = {"observations": list(observations)}
-        original_bytes = len(json.dumps(data, ensure_ascii=False, separators=(",", ":")).encode())
+        original_bytes = len(_COMPACT.encode(data).encode())
         if slots is not None:
             data["slots"] = list(slots)
         blob = self._codec.encode(data)

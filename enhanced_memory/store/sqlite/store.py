@@ -12,6 +12,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
+from functools import cached_property
 from typing import TypeVar
 
 from enhanced_memory.errors import Busy, ShuttingDown
@@ -67,13 +68,43 @@ class SQLiteTransaction:
     def __init__(self, scope: Scope, frequencies: FrequencyCache) -> None:
         self.namespace = scope.namespace
         self.now = scope.now
-        self.entities: Entities = SQLiteEntities(scope)
-        self.relations: Relations = SQLiteRelations(scope)
-        self.versions: Versions = SQLiteVersions(scope)
-        self.branches: Branches = SQLiteBranches(scope)
-        self.history: History = SQLiteHistory(scope)
-        self.index: Index = SQLiteIndex(scope, frequencies)
-        self.requests: Requests = SQLiteRequests(scope)
+        self._scope = scope
+        self._frequencies = frequencies
+
+    @cached_property
+    def entities(self) -> Entities:
+        """What is remembered."""
+        return SQLiteEntities(self._scope)
+
+    @cached_property
+    def relations(self) -> Relations:
+        """How entities hang together."""
+        return SQLiteRelations(self._scope)
+
+    @cached_property
+    def versions(self) -> Versions:
+        """The history of entities."""
+        return SQLiteVersions(self._scope)
+
+    @cached_property
+    def branches(self) -> Branches:
+        """Lines of versions beside one another."""
+        return SQLiteBranches(self._scope)
+
+    @cached_property
+    def history(self) -> History:
+        """What stood at an instant."""
+        return SQLiteHistory(self._scope)
+
+    @cached_property
+    def index(self) -> Index:
+        """Full text."""
+        return SQLiteIndex(self._scope, self._frequencies)
+
+    @cached_property
+    def requests(self) -> Requests:
+        """First replies to writes that carried a request id."""
+        return SQLiteRequests(self._scope)
 
 
 class SQLiteStore:
