@@ -14,11 +14,12 @@ from __future__ import annotations
 
 import math
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from enhanced_memory.rules.text import analyse, observe
+from enhanced_memory.rules.text import analyse, analyse_parts, observe
 
 CANDIDATES: Final = 50
 """Rows to take from the index; more made nothing better."""
@@ -131,10 +132,12 @@ class Strip:
 
 @dataclass(frozen=True, slots=True)
 class Title:
-    """What an entity is called: tokens of its name and of its type, and how many observations it has."""
+    """What an entity is called: times each token is in its name and its type, those of the name that a query naming
+    it must have, and how many observations it has."""
 
-    name: Sequence[str]
-    type: Sequence[str]
+    name: Mapping[str, int]
+    type: Mapping[str, int]
+    full_name: frozenset[str]
     observations: int
 
 
@@ -177,6 +180,15 @@ class _Sum:
     own: bool = False
     reasons: list[Reason] = field(default_factory=list)
 
+    def count(self, number: int, times: float) -> None:
+        self.frequencies[number] = self.frequencies.get(number, 0.0) + times
+
+    def add(self, title: _Sum) -> None:
+        for number, times in title.frequencies.items():
+            self.count(number, times)
+        self.named = self.named or title.named
+        self.reasons += title.reasons
+
 
 def read_line(observation: str) -> Line:
     """An observation as the ranking sees it."""
@@ -194,6 +206,11 @@ def read_line(observation: str) -> Line:
             who, state, ask = counts.get(token, (0, 0, 0))
             counts[token] = (who + (column == 0), state + (column == 1), ask + (column == 2))
     return Line(counts, len(said) + len(asked), seen.said)
+
+
+def read_title(name: str, entity_type: str, observations: int) -> Title:
+    """An entity's title from its name, its type and the number of its observations."""
+    return Title(Counter(analyse(name)), Counter(analyse(entity_type)), frozenset(analyse_parts(name)), observations)
 
 
 def weigh(tokens: Iterable[str], counts: Mapping[str, Count], rows: int) -> list[Term]:
@@ -245,22 +262,19 @@ def score(
     wholes: dict[object, dict[int, float]] = {}
     texts: dict[tuple[int, int], tuple[float, _Sum, object]] = {}
     for strip in strips:
+        met = [_met(numbers, place.line) for place in strip.places]
         total = wholes.setdefault(strip.whole, {})
-        for place, gathered in zip(strip.places, _strip_sums(terms, numbers, strip.places, average, explain), strict=True):
-            for number, (_, stated, asked) in _met(numbers, place.line):
+        for each in met:
+            for number, (_, stated, asked) in each:
                 if not terms[number].is_name:
                     total[number] = total.get(number, 0.0) + stated + asked
+        for at, place in enumerate(strip.places):
+            gathered = _line_sum(terms, strip.places, met, at, average, explain)
             title = about[place.entity]
-            if not (gathered.own or title.own or place.line.said):
-                continue
-            for number, times in title.frequencies.items():
-                gathered.frequencies[number] = gathered.frequencies.get(number, 0.0) + times
-            gathered.named = gathered.named or title.named
-            gathered.reasons += title.reasons
-            worth = _saturated(terms, gathered.frequencies)
-            if worth:
-                texts[place.entity, place.index] = (worth, gathered, strip.whole)
-    alone = {key: _saturated(terms, title.frequencies) for key, title in about.items()}
+            if gathered.frequencies and (gathered.own or title.own or place.line.said):
+                gathered.add(title)
+                texts[place.entity, place.index] = (_saturated(terms, gathered.frequencies), gathered, strip.whole)
+    alone = {key: _saturated(terms, gathered.frequencies) for key, gathered in about.items()}
     best = max([worth for worth, _, _ in texts.values()] + list(alone.values()), default=0.0) or 1.0
     whole_worth = {whole: _saturated(terms, total) for whole, total in wholes.items()}
     best_whole = max(whole_worth.values(), default=0.0) or 1.0
@@ -269,11 +283,11 @@ def score(
         parts = (worth / best, NAMED * gathered.named, WHOLE * whole_worth[whole] / best_whole)
         matches.setdefault(entity, []).append(Match(index, sum(parts), *parts, tuple(gathered.reasons)))
     found: list[Found] = []
-    for key, title in titles.items():
+    for key, named in titles.items():
         ordered = sorted(matches.get(key, ()), key=lambda match: (-match.score, match.index))
         if ordered:
             value = ordered[0].score
-            if title.observations >= MANY:
+            if named.observations >= MANY:
                 value += SECOND * ((ordered[1].score if len(ordered) > 1 else 0.0) - value)
             found.append(Found(key, value, tuple(ordered)))
         elif alone[key]:
@@ -288,8 +302,68 @@ def tie_break(relevance: float, age_days: float, pinned: bool) -> float:
 
 
 def _met(numbers: Mapping[str, int], line: Line) -> list[tuple[int, tuple[int, int, int]]]:
+    """Numbers and counts of the terms a line has."""
     counts = line.counts
     return [(number, counts[token]) for token, number in numbers.items() if token in counts]
+
+
+def _title_sum(terms: Sequence[Term], numbers: Mapping[str, int], title: Title, explain: bool) -> _Sum:
+    """What an entity's title adds to each of its observations."""
+    gathered = _Sum(named=bool(title.full_name) and all(token in numbers for token in title.full_name))
+    for column, tokens, share in (("name", title.name, IN_NAME), ("type", title.type, IN_TYPE)):
+        for token, number in numbers.items():
+            if token in tokens:
+                gathered.own = True
+                gathered.named = gathered.named or (terms[number].is_name and column == "name")
+                gathered.count(number, share * tokens[token])
+                if explain:
+                    gathered.reasons.append(Reason(token, column, share * tokens[token]))
+    return gathered
+
+
+def _line_sum(
+    terms: Sequence[Term],
+    places: Sequence[Place],
+    met: Sequence[list[tuple[int, tuple[int, int, int]]]],
+    at: int,
+    average: float,
+    explain: bool,
+) -> _Sum:
+    """What the observation at one place of a strip gathers from itself and from its neighbours."""
+    gathered = _Sum()
+    for where in range(max(0, at - REACH), min(len(places), at + REACH + 1)):
+        if not met[where]:
+            continue
+        distance = at - where
+        norm = 1.0 / (1.0 - LENGTH + LENGTH * places[where].line.length / average)
+        if distance == 0:
+            in_statement, in_question = norm, ASKED * norm
+        elif distance > 0:
+            in_statement = BEFORE[distance - 1] * norm
+            in_question = ASKED_BEFORE * norm if distance == 1 else in_statement
+        else:
+            in_statement = in_question = AFTER[-distance - 1] * norm
+        for number, (who, stated, asked) in met[where]:
+            times = stated * in_statement + asked * in_question
+            if terms[number].is_name:
+                times *= NAME_IN_TEXT
+            if distance == 0:
+                gathered.own = True
+                if who:
+                    gathered.named = gathered.named or terms[number].is_name
+                    times += IN_WHO * who
+            if times:
+                gathered.count(number, times)
+                if explain:
+                    gathered.reasons.append(Reason(terms[number].token, _column(distance, who, stated), times))
+    return gathered
+
+
+def _column(distance: int, who: int, stated: int) -> str:
+    """Where a word was met, in a word: the most telling place when there are several."""
+    if distance:
+        return "before" if distance > 0 else "after"
+    return "who" if who else "text" if stated else "question"
 
 
 def _saturated(terms: Sequence[Term], frequencies: Mapping[int, float]) -> float:

@@ -54,7 +54,7 @@ def split_sentences(text: str) -> list[Sentence]:
     """
     transcript = read_transcript(text)
     masked = transcript.masked
-    line_ends = [place for place, sign in enumerate(text) if sign == "\n"]
+    line_ends = [found.start() for found in re.finditer("\n", text)]
     found: list[Sentence] = []
     for number, utterance in enumerate(transcript.utterances):
         for block_start, block_end in utterance.blocks:

@@ -13,10 +13,10 @@ from typing import Final
 WORD: Final = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)*|\d[\d:.,/%]*")
 """A word with its apostrophes, or a number."""
 
-CODE_WORD: Final = re.compile(
-    r"`[^`]{1,80}`|\b\w{1,40}[/_.]\w[\w/.-]{0,60}|\b[a-zA-Z]{1,30}\d\w{0,30}|\b[a-z]{1,30}[A-Z]\w{0,30}"
-)
-"""A name as programs write it: a path, a dotted or underscored name, a version, camel case, or anything in backquotes."""
+CODE_SIGN: Final = re.compile(r"(?<=\w)(?:[_/]|\.(?=\w))|(?<=[a-z])[A-Z]|(?<=[A-Za-z])\d|`")
+"""What only names have that programs read: paths, dotted and underscored names, camel case, versions, backquotes."""
+
+DIGIT: Final = re.compile(r"\d")
 
 
 def _words(text: str) -> frozenset[str]:
@@ -35,8 +35,8 @@ PRAISE: Final = OPENERS | _words(
     wonderful"""
 )
 BEFORE_VERB: Final = _words(
-    """actually all already also always both currently definitely do did even ever finally had has have honestly just mostly
-    never normally not often only probably really recently so sometimes still totally truly usually will"""
+    """actually all already also always both been currently definitely do did even ever finally honestly just mostly
+    never normally not often only pretty probably quite really recently so sometimes still super too totally truly usually very will"""
 )
 """What stands between "I" or "we" and the verb."""
 
@@ -61,6 +61,9 @@ TROUBLE: Final = _words(
 )
 """Words of what is wrong at the moment and will be mended."""
 
+LOCAL: Final = _words("argument bracket button function line loop method output parameter variable")
+"""Words of the piece of code or page just talked about."""
+
 CALENDAR: Final = _words(
     """monday tuesday wednesday thursday friday saturday sunday january february march april may june july august
     september october november december"""
@@ -70,6 +73,7 @@ TIMES: Final = (CALENDAR - {"may", "march"}) | _words(
     morning mornings next night nightly nights once quarter recently saturdays since soon spring summer sundays
     thursdays today tomorrow tonight tuesdays wednesdays week weekend weekends weekly weeks winter year years yesterday"""
 )
+PAST_TIMES: Final = _words("ago last yesterday")
 NUMBERS: Final = _words(
     "couple dozen eight eleven five four hundred nine second seven six ten third thousand three twelve two"
 )

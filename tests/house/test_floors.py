@@ -53,6 +53,7 @@ PURE = {
     "itertools",
     "json",
     "math",
+    "operator",
     "os.path",
     "re",
     "statistics",
