@@ -62,7 +62,8 @@ CREATE INDEX idx_entities_type ON entities (namespace_id, entity_type) WHERE del
 CREATE INDEX idx_entities_tier ON entities (namespace_id, tier) WHERE deleted_at IS NULL;
 CREATE INDEX idx_entities_accessed ON entities (namespace_id, last_accessed) WHERE deleted_at IS NULL;
 CREATE INDEX idx_entities_always_include ON entities (namespace_id) WHERE always_include AND deleted_at IS NULL;
-CREATE INDEX idx_entities_session ON entities (source_session) WHERE source_session IS NOT NULL;
+CREATE INDEX idx_entities_session ON entities (namespace_id, source_session)
+    WHERE source_session IS NOT NULL AND deleted_at IS NULL;
 
 -- A version is a keyframe (delta_depth 0: all of the content) or a delta against its parent; delta_bytes is what the
 -- deltas since the keyframe take together. A keyframe without data is the entity's current version: its bytes lie in
@@ -81,7 +82,7 @@ CREATE TABLE versions (
     merged_version INTEGER,
     delta_depth INTEGER NOT NULL,
     delta_bytes INTEGER NOT NULL,
-    checksum TEXT,
+    checksum BLOB,
     entity_type TEXT,
     author TEXT,
     session TEXT,
@@ -195,4 +196,4 @@ CREATE INDEX idx_requests_created ON requests (created_at);
 -- One row an observation, and one for the name and type of its entity; the words are the analyser's tokens, so the
 -- tokenizer only splits them at spaces. The row's number tells entity and place (index.py).
 CREATE VIRTUAL TABLE search_index USING fts5 (name, type, who, body, content = '', tokenize = 'ascii');
-CREATE VIRTUAL TABLE search_vocabulary USING fts5vocab (search_index, row);
+CREATE VIRTUAL TABLE search_vocabulary USING fts5vocab (search_index, col);

@@ -258,6 +258,24 @@ class ObservationMatch(TypedDict):
     score: float
 
 
+class MatchedWord(TypedDict):
+    """A word of the query as it was met: in who, text, question, name, type, or the observation before or after."""
+
+    word: str
+    field: str
+    times: float
+
+
+class MatchExplanation(TypedDict):
+    """What a match's score is made of: its text, being about someone named, the session or entity it is part of."""
+
+    index: int
+    text: float
+    named: float
+    whole: float
+    words: list[MatchedWord]
+
+
 class FoundEntity(TypedDict):
     """One search result. `relevance_score` is that of now, 0.1..1; `error` and `code` mark one that cannot be read."""
 
@@ -275,6 +293,7 @@ class FoundEntity(TypedDict):
     accessed: NotRequired[str]
     matches: NotRequired[list[ObservationMatch]]
     namespace: NotRequired[str]
+    explanation: NotRequired[list[MatchExplanation]]
     error: NotRequired[str]
     code: NotRequired[str]
 

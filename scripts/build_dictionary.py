@@ -16,6 +16,8 @@ import re
 import sys
 from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
 from enhanced_memory.store.sqlite.codec import DICTIONARY_BYTES, LINE_END, LINE_START, PICKLE_STARTS
 
 TARGET = Path(__file__).parents[1] / "enhanced_memory" / "store" / "sqlite" / "data" / "words-1.dict"

@@ -227,11 +227,12 @@ class AsyncMethods(ABC):
         detail: Literal["full", "matched", "names"] = "full",
         max_tokens: int | None = None,
         offset: int = 0,
+        explain: bool = False,
     ) -> Reply:
         """Find memories by a plain question or by words in their names, types and observations, best first."""
         return await self.call(
             "search_nodes",
-            {"query": query, "limit": limit, "mode": mode, "detail": detail, "offset": offset}
+            {"query": query, "limit": limit, "mode": mode, "detail": detail, "offset": offset, "explain": explain}
             | _given(
                 {
                     "entity_type": entity_type,
@@ -525,11 +526,12 @@ class BlockingMethods(ABC):
         detail: Literal["full", "matched", "names"] = "full",
         max_tokens: int | None = None,
         offset: int = 0,
+        explain: bool = False,
     ) -> Reply:
         """Find memories by a plain question or by words in their names, types and observations, best first."""
         return self.call(
             "search_nodes",
-            {"query": query, "limit": limit, "mode": mode, "detail": detail, "offset": offset}
+            {"query": query, "limit": limit, "mode": mode, "detail": detail, "offset": offset, "explain": explain}
             | _given(
                 {
                     "entity_type": entity_type,

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from functools import lru_cache
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field
@@ -11,10 +15,12 @@ from enhanced_memory.operations.graph import instant_of
 from enhanced_memory.operations.words import damaged, relation
 from enhanced_memory.registry import operation
 from enhanced_memory.rules import query as queries
+from enhanced_memory.rules import ranking
 from enhanced_memory.rules.budget import tokens_of
-from enhanced_memory.rules.text import analyse_prefix
+from enhanced_memory.rules.ranking import Found as Ranked
+from enhanced_memory.rules.text import analyse_parts, analyse_prefix
 from enhanced_memory.rules.tiers import relevance
-from enhanced_memory.shapes import EntityType, Found, FoundEntity, Fraction, Line, ObservationMatch, Tier
+from enhanced_memory.shapes import EntityType, Found, FoundEntity, Fraction, Line, Tier
 from enhanced_memory.store.base import Entity, Filter, Match
 
 if TYPE_CHECKING:
@@ -23,11 +29,23 @@ if TYPE_CHECKING:
 _MOST_RELATIONS = 50
 """Relations told with a page of results; `open_nodes` gives more of them."""
 
-_DEEPEST = 2_000
-"""Index rows looked at for one search."""
+_MOST_EXPANSIONS = 20
+"""Words that the beginning of one stands for."""
 
-_LABEL_SHARE = 0.5
-"""What a match in name and type adds to an entity's best observation, of its own score."""
+_SHORTEST_BEGINNING = 3
+"""Letters a word needs to be taken for the beginning of a name."""
+
+_BEGINNING_SHARE = 0.5
+"""What a word found by its beginning weighs, of what it would weigh if it were written out."""
+
+_MOST_MATCHES = 20
+"""Matching observations told of one entity."""
+
+_SECONDS_A_DAY = 86_400
+
+_read_line = lru_cache(16_384)(ranking.read_line)
+_read_title = lru_cache(16_384)(ranking.read_title)
+"""Observations and titles as the ranking sees them, kept by their text; about 2 KiB each."""
 
 
 @operation(writes=False, core=True)
@@ -49,6 +67,7 @@ def search_nodes(
     ] = "full",
     max_tokens: Annotated[int | None, Field(ge=50, description="Keep the reply within this budget.")] = None,
     offset: Annotated[int, Field(ge=0, le=100_000, description="Results to pass over.")] = 0,
+    explain: Annotated[bool, Field(description="Say why each result ranks where it does.")] = False,
 ) -> Found:
     """Find memories by a plain question or by words in their names, types and observations, best first.
 
@@ -64,39 +83,40 @@ def search_nodes(
         )
     asked = queries.parse(query)
     wanted = _filter(ctx, asked, entity_type, tier, namespaces, since, until)
-    floor = 0.0 if min_relevance is None else min_relevance
-    words = [(token,) for token in dict.fromkeys(token for word in asked.words for token in word.tokens)]
-    match = Match(
-        any_of=words,
-        required=[phrase.tokens for phrase in asked.phrases],
-        excluded=[word.tokens for word in asked.excluded],
-        prefixes=[prefix.tokens for prefix in asked.prefixes],
-        name_prefixes=[
-            tokens for word in asked.words if (tokens := analyse_prefix(word.text)) and len(tokens[-1]) >= 3
-        ],
-    )
-    if match.any_of or match.required or match.prefixes:
-        found = _matching(ctx, match, wanted, depth=min(_DEEPEST, 4 * (offset + limit) + 60))
+    depth = offset + limit + 1
+    if asked.words or asked.phrases or asked.prefixes:
+        results = _matching(ctx, asked, wanted, depth, explain)
+        if not results and asked.phrases and asked.words:  # a question that quotes a title nobody wrote so
+            loosely = replace(asked, words=asked.words + asked.phrases, phrases=())
+            results = _matching(ctx, loosely, wanted, depth, explain)
     else:
-        found = [(entity, 0.0, []) for entity in ctx.store.entities.recent(wanted, offset + limit + 1)]
-    relevant = [(*item, _relevance(ctx, item[0])) for item in found]
-    ranked = [item for item in relevant if item[3] >= floor]
-    page = ranked[offset : offset + limit]
-    results = [_told(item[0], item[1], item[2], item[3], detail, several=bool(namespaces)) for item in page]
-    more = len(ranked) > offset + limit
-    if max_tokens is not None:
-        kept = _within(results, max_tokens)
-        more, results = more or kept < len(results), results[:kept]
-    ids = [item[0].id for item in page[: len(results)]]
+        recent = ctx.store.entities.recent(wanted, depth)
+        results = [_Result(entity, Ranked(entity.id, 0.0, ()), 0.0, _relevance(ctx, entity)) for entity in recent]
+    if min_relevance is not None:
+        results = [result for result in results if result.relevance >= min_relevance]
+    page = results[offset : offset + limit]
+    told = [_told(result, detail, several=bool(namespaces), explain=explain) for result in page]
+    kept = len(told) if max_tokens is None else _within(told, max_tokens)
+    ids = [result.entity.id for result in page[:kept]]
     ctx.store.entities.count_accesses(ids)
     return {
         "query": query,
-        "count": len(results),
-        "results": results,
+        "count": kept,
+        "results": told[:kept],
         "relations": [relation(edge) for edge in ctx.store.relations.touching(ids, _MOST_RELATIONS)],
-        "more": more,
+        "more": len(results) > offset + kept,
         "mode": "lexical",
     }
+
+
+@dataclass(frozen=True, slots=True)
+class _Result:
+    """An entity, how it ranks, its score with what breaks ties, and its relevance now (0.1..1)."""
+
+    entity: Entity
+    ranked: Ranked
+    score: float
+    relevance: float
 
 
 def _filter(
@@ -109,36 +129,159 @@ def _filter(
     until: str | None,
 ) -> Filter:
     """The filters of the arguments and of the query together."""
-    typed_since, typed_until = (next(reversed(asked.values(key)), None) for key in ("since", "until"))
+    first = since or next(reversed(asked.values("since")), None)
+    last = until or next(reversed(asked.values("until")), None)
     return Filter(
         namespaces=namespaces or [],
         entity_types=[entity_type] if entity_type is not None else asked.values("type"),
         tiers=[tier] if tier is not None else asked.values("tier"),
-        since=instant_of(ctx, "since", first) if (first := since or typed_since) else None,
-        until=instant_of(ctx, "until", last, end=True) if (last := until or typed_until) else None,
+        since=None if first is None else instant_of(ctx, "since", first),
+        until=None if last is None else instant_of(ctx, "until", last, end=True),
     )
 
 
-def _matching(
-    ctx: Context, match: Match, wanted: Filter, depth: int
-) -> list[tuple[Entity, float, list[ObservationMatch]]]:
-    """Entities that match, best first, with the observations that did."""
-    rows: dict[int, list[tuple[int, float]]] = {}
-    for hit in ctx.store.index.best(match, wanted, depth):
-        rows.setdefault(hit.entity_id, []).append((hit.slot, hit.score))
-    entities = ctx.store.entities.by_ids(list(rows))
-    found = []
-    for number, entity in entities.items():
-        label = max((score for slot, score in rows[number] if slot == 0), default=0.0)
-        matches = [
-            ObservationMatch(index=position, score=round(score, 4))
-            for slot, score in rows[number]
-            if slot and (position := entity.position(slot)) is not None
-        ]
-        best = max((each["score"] for each in matches), default=0.0)
-        score = max(best, label) + _LABEL_SHARE * min(best, label)
-        found.append((entity, score, matches))
-    return sorted(found, key=lambda item: (-item[1], -item[0].id))
+# ------------------------------------------------------------------------------------------------------- the ranking
+
+
+def _matching(ctx: Context, asked: queries.Query, wanted: Filter, depth: int, explain: bool) -> list[_Result]:
+    """Entities that match, best first: rows of the index, judged again with the observations around them."""
+    terms, match = _looked_up(ctx, asked)
+    hits = ctx.store.index.best(match, wanted, max(ranking.CANDIDATES, 2 * depth))
+    slots: dict[int, list[int]] = {}
+    for hit in hits:
+        slots.setdefault(hit.entity_id, []).append(hit.slot)
+    windows = ctx.store.entities.beside(list(slots), ranking.REACH)
+    around = list(dict.fromkeys(number for window in windows for number in window))
+    entities = {
+        number: entity
+        for number, entity in ctx.store.entities.by_ids(around).items()
+        if number in slots or _passes(ctx, entity, wanted)
+    }
+    titles = {
+        number: _read_title(entity.name, entity.entity_type, len(entity.observations))
+        for number, entity in entities.items()
+    }
+    found = ranking.score(terms, _strips(entities, slots, windows), titles, explain=explain)
+    known = {each.entity for each in found}
+    # A damaged entity has no observations to judge, but its rows matched: it is told, so that its loss is noticed.
+    found += [Ranked(number, 0.0, ()) for number in slots if number in entities and number not in known]
+    if asked.phrases or asked.excluded:
+        found = [each for each in found if entities[each.entity].damage or _keeps(entities[each.entity], asked)]
+    if len(found) > depth:  # what a tie cannot lift into the page needs none
+        found = [each for each in found if each.score >= found[depth - 1].score - ranking.TIES]
+    results = []
+    now = datetime.fromisoformat(ctx.now)
+    for ranked in found:
+        entity = entities[ranked.entity]
+        relevant = _relevance(ctx, entity)
+        age_s = (now - datetime.fromisoformat(entity.updated_at)).total_seconds()
+        tie = ranking.tie_break(relevant, age_s / _SECONDS_A_DAY, entity.always_include)
+        results.append(_Result(entity, ranked, ranked.score + tie, relevant))
+    return sorted(results, key=lambda result: (-result.score, -result.entity.id))
+
+
+def _looked_up(ctx: Context, asked: queries.Query) -> tuple[list[ranking.Term], Match]:
+    """The terms that score, and what the index is asked for."""
+    index = ctx.store.index
+    rows = index.rows()
+    typed = [token for word in asked.words for token in word.tokens]
+    phrased = [token for phrase in asked.phrases for token in phrase.tokens]
+    frequencies = index.frequencies(list(dict.fromkeys(typed + phrased)))
+    begun = _begun(ctx, asked, [word for word, often in frequencies.items() if often.rows])
+    frequencies.update(index.frequencies(begun))
+    counts = {word: ranking.Count(often.rows, often.who) for word, often in frequencies.items()}
+    terms = [
+        replace(term, weight=term.weight * _BEGINNING_SHARE) if term.token in begun else term
+        for term in ranking.weigh(list(counts), counts, rows)
+    ]
+    labels = frozenset(term.token for term in terms if term.is_name)
+    if asked.phrases:
+        needed = [phrase.tokens for phrase in asked.phrases]
+        return terms, Match(any_of=needed, helpful=[(token,) for token in counts], labels=labels)
+    chosen = ranking.choose_terms(counts, rows)
+    helpful = [(token,) for token in chosen.helpful]
+    if not chosen.needed:
+        return terms, Match(all_of=helpful, labels=labels)
+    return terms, Match(any_of=[(token,) for token in chosen.needed], helpful=helpful, labels=labels)
+
+
+def _begun(ctx: Context, asked: queries.Query, known: Sequence[str]) -> list[str]:
+    """Indexed words that a typed beginning stands for: one marked so, or one that may be the beginning of a name."""
+    index = ctx.store.index
+    found = [
+        word
+        for prefix in asked.prefixes
+        for word in index.words_from(prefix.tokens[-1], _MOST_EXPANSIONS, in_names=False)
+    ]
+    alone = len(asked.words) == 1
+    for word in asked.words:
+        if alone or not any(token in known for token in word.tokens):
+            beginning = analyse_prefix(word.text)
+            if beginning and len(beginning[-1]) >= _SHORTEST_BEGINNING:
+                found += index.words_from(beginning[-1], _MOST_EXPANSIONS, in_names=True)
+    return [word for word in dict.fromkeys(found) if word not in known]
+
+
+def _strips(
+    entities: dict[int, Entity], slots: dict[int, list[int]], windows: Sequence[Sequence[int]]
+) -> list[ranking.Strip]:
+    """The candidates with what lies within reach of them, in the order in which it was said."""
+    sessions: dict[object, set[int]] = {}
+    for window, number in zip(windows, slots, strict=True):
+        if number in entities:
+            session = entities[number].source_session
+            key = number if session is None else (entities[number].namespace, session)
+            sessions.setdefault(key, set()).update(each for each in window if each in entities)
+    strips = []
+    for whole, members in sessions.items():
+        order = [(number, place) for number in sorted(members) for place in range(len(entities[number].observations))]
+        at = {item: position for position, item in enumerate(order)}
+        near: set[int] = set()
+        for number in members:
+            for place in _candidates(entities[number], slots.get(number, ())):
+                position = at[number, place]
+                near.update(range(max(0, position - ranking.REACH), min(len(order), position + ranking.REACH + 1)))
+        strip: list[ranking.Place] = []
+        for position in sorted(near):
+            if strip and position - 1 not in near:
+                strips.append(ranking.Strip(whole, strip))
+                strip = []
+            number, place = order[position]
+            strip.append(ranking.Place(number, place, _read_line(entities[number].observations[place])))
+        if strip:
+            strips.append(ranking.Strip(whole, strip))
+    return strips
+
+
+def _candidates(entity: Entity, slots: Sequence[int]) -> list[int]:
+    """Places of the observations that the index found; of an entity found by its name, its first ones."""
+    places = [place for slot in slots if slot and (place := entity.position(slot)) is not None]
+    return places or (list(range(min(ranking.MANY, len(entity.observations)))) if slots else [])
+
+
+def _passes(ctx: Context, entity: Entity, wanted: Filter) -> bool:
+    """Whether an entity that the index did not find itself passes the filter."""
+    return (
+        entity.namespace in (wanted.namespaces or [ctx.store.namespace])
+        and (not wanted.entity_types or entity.entity_type in wanted.entity_types)
+        and (not wanted.tiers or entity.tier in wanted.tiers)
+        and (wanted.since is None or entity.updated_at >= wanted.since)
+        and (wanted.until is None or entity.updated_at < wanted.until)
+    )
+
+
+def _keeps(entity: Entity, asked: queries.Query) -> bool:
+    """Whether the entity has every phrase that was quoted and nothing that was excluded."""
+    texts = [analyse_parts(text) for text in (entity.name, entity.entity_type, *entity.observations)]
+    return all(_has(texts, phrase.tokens) for phrase in asked.phrases) and not any(
+        _has(texts, word.tokens) for word in asked.excluded
+    )
+
+
+def _has(texts: Sequence[Sequence[str]], phrase: Sequence[str]) -> bool:
+    """Whether the words of a phrase follow one another in one of the texts."""
+    size, first = len(phrase), tuple(phrase)
+    return any(tuple(text[at : at + size]) == first for text in texts for at in range(len(text) - size + 1))
 
 
 def _relevance(ctx: Context, entity: Entity) -> float:
@@ -146,30 +289,47 @@ def _relevance(ctx: Context, entity: Entity) -> float:
     return relevance(entity.relevance_score, since, ctx.now, pinned=entity.always_include)
 
 
-def _told(
-    entity: Entity, score: float, matches: list[ObservationMatch], relevant: float, detail: str, *, several: bool
-) -> FoundEntity:
+# ------------------------------------------------------------------------------------------------------- the telling
+
+
+def _told(result: _Result, detail: str, *, several: bool, explain: bool) -> FoundEntity:
     """One result, as much of it as was asked for."""
-    told = FoundEntity(id=entity.id, name=entity.name, score=round(score, 4))
+    entity = result.entity
+    matches = result.ranked.matches[:_MOST_MATCHES]
+    told = FoundEntity(id=entity.id, name=entity.name, score=round(result.score, 4))
     if several:
         told["namespace"] = entity.namespace
     if entity.damage is not None:
         told["error"], told["code"] = damaged(entity).message, Corrupt.code
     told["type"] = entity.entity_type
+    if explain:
+        told["explanation"] = [
+            {
+                "index": match.index,
+                "text": round(match.text, 4),
+                "named": round(match.named, 4),
+                "whole": round(match.whole, 4),
+                "words": [
+                    {"word": reason.token, "field": reason.field, "times": round(reason.times, 3)}
+                    for reason in match.reasons
+                ],
+            }
+            for match in matches
+        ]
     if detail == "names":
         return told
     if detail == "matched":
-        told["observations"] = [entity.observations[each["index"]] for each in matches]
+        told["observations"] = [entity.observations[match.index] for match in matches]
     else:
         told["observations"] = list(entity.observations)
     told["tier"] = entity.tier
     told["version"] = entity.version
     told["branch"] = entity.branch
-    told["relevance_score"] = round(relevant, 4)
+    told["relevance_score"] = round(result.relevance, 4)
     told["access_count"] = entity.access_count
     told["created"] = entity.created_at
     told["accessed"] = entity.last_accessed
-    told["matches"] = matches
+    told["matches"] = [{"index": match.index, "score": round(match.score, 4)} for match in matches]
     return told
 
 

@@ -1,18 +1,21 @@
 """What kind of fact a sentence states, by the phrases English has for it.
 
-Above it lies `rules.extraction`; below it nothing. Sentences come in plain form: small letters, no punctuation,
+Above it lies `rules.extraction`; below it `rules.words`. Sentences come in plain form: small letters, no punctuation,
 contractions taken apart (`rules.words.plain`), openers such as "well" and "thanks" taken off.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import Final, Literal
 
+from enhanced_memory.rules.words import FEELINGS
+
 Kind = Literal["preference", "requirement", "rule", "usage", "identity", "decision", "plan", "event"]
 
-STRONG: Final = 3.0
+STRONG: Final = 3.25
 """Points of a phrase that hardly means anything else."""
 
 WEAK: Final = 1.0
@@ -33,6 +36,7 @@ def _phrase(kind: Kind, points: float, cues: str, pattern: str) -> _Phrase:
     return _Phrase(kind, points, frozenset(cues.split()), re.compile(pattern))
 
 
+_TRANSIENT: Final = "|".join(sorted(FEELINGS - {""}))
 _PRONOUN: Final = r"(?:he|i|it|she|that|there|these|they|this|those|we|what|you)\b"
 _PHRASES: Final = (
     _phrase(
@@ -63,64 +67,68 @@ _PHRASES: Final = (
     _phrase(
         "decision",
         STRONG,
-        """decided chose chosen agreed settled opted voted switched moved migrated longer going go stick changed let approved
-        final stopped dropping""",
-        r"\b(?:(?:been|has|have|i|team|was|we) (?:have )?(?:agreed|chose|chosen|decided|migrated|moved to|opted|settled|switched"
-        r"|voted)|no longer|going with|go with|stick with|changed my mind|let us use|approved|final decision|stopped \w+ing"
-        r"|(?:am|are) dropping)\b",
+        """agreed approved changed chose chosen decided dropping final gave go going let longer migrated moved opted quit settled
+        stick stopped switched voted""",
+        r"\b(?:(?:been|has|have|i|team|was|we) (?:have )?(?:agreed|chose|chosen|decided|migrated|opted|settled|switched|voted)"
+        r"|moved (?:\w+ ){1,5}?to|no longer|(?:go|going|stick) with|changed my mind|let us use|approved|final decision"
+        r"|(?:i|we) (?:gave up|quit|stopped)|(?:am|are) dropping)\b",
     ),
     _phrase(
         "decision",
         STRONG,
-        "not instead rather over",
+        "instead not over rather",
         r"\b(?:pick|take|use|using) (?:\w+ ){1,5}?(?:not|instead of|rather than|over)\b",
     ),
     _phrase(
         "preference",
         STRONG,
-        "prefer prefers preferred favorite rather fan stand care",
-        r"\b(?:prefers?|preferred|favorite|would rather|fan of|can not stand|do not care for)\b",
+        "best care easier fan favorite fond keen prefer preferred prefers rather stand",
+        r"\b(?:prefers?|preferred|favorite|would rather|fan of|fond of|keen on|can not stand|do not care for|works? best for"
+        r"|easier (?:for me|to))\b",
     ),
     _phrase(
         "preference",
         WEAK,
-        "love like hate enjoy dislike into",
-        r"\b(?:(?:i|we) (?:\w+ ){0,2}?(?:dislike|enjoy|hate|like|love)(?! (?:it|that|these|this|those)\b)|i am (?:really )?into)\b",
+        "dislike dislikes enjoy enjoys hate hates into like likes love loves",
+        r"\b(?:i|we) (?:\w+ ){0,2}?(?:dislike|enjoy|hate|like|love)(?! (?:it|that|these|this|those)(?! when)\b)"
+        r"|\bi am (?:really )?into\b|\b(?:dislikes|enjoys|hates|likes|loves)\b",
     ),
     _phrase(
         "requirement",
         STRONG,
-        "need needs has have must requires require required requirement deadline budget may",
-        r"(?<!\bi )\b(?:needs? to|ha(?:s|ve) to|we need|must|requires?|required|requirement|deadline|budget|may not)\b",
+        "below budget can deadline has have least may most must need needs require required requirement requires wants",
+        r"(?<!\bi )\b(?:needs? to|ha(?:s|ve) to|we need|must|requires?|required|requirement|deadline|budget|may not|at least"
+        r"|at most|(?:be|stay) below|we can not (?!believe|imagine|thank|wait)|(?:client|customer|legal|management) wants)\b",
     ),
     _phrase(
         "plan",
         WEAK,
-        "going plan plans planning will scheduled intend hoping goal want thinking next tomorrow am are",
-        r"\b(?:going to|plan(?:s|ning)?|will|scheduled|intend|hoping to|goal|want to|thinking of|next (?:week|month|year|quarter)"
-        r"|tomorrow|(?:am|are) \w+ing .*\b(?:in|on) (?:monday|tuesday|wednesday|thursday|friday|saturday|sunday|january|february"
-        r"|march|april|may|june|july|august|september|october|november|december))\b",
+        "am are goal going hoping intend intends next plan planning plans scheduled thinking tomorrow want wants will",
+        r"\b(?:going to|plan(?:s|ning)?|will|scheduled|intends?|hoping to|goal|wants? to|thinking of"
+        r"|next (?:week|month|year|quarter)|tomorrow|(?:am|are) \w+ing .*\b(?:in|on) (?:monday|tuesday|wednesday|thursday|friday"
+        r"|saturday|sunday|january|february|march|april|may|june|july|august|september|october|november|december))\b",
     ),
     _phrase(
         "identity",
         STRONG,
-        "call name",
-        r"^(?:call me|my (?:\w+ )?name is)\b",
+        "am call charge leads maintains manages name owns responsible",
+        r"^(?:call me|my (?:\w+ )?name is)\b|\b(?:owns|leads|manages|maintains|(?:in charge|responsible) (?:for|of))\b"
+        rf"|^i am (?:an? )?(?!(?:{_TRANSIENT})\b|\w+ing\b)\w+(?: \w+)?$",
     ),
     _phrase(
         "identity",
         WEAK,
-        "am live work have my are speak studied grew",
-        r"^(?:i am|i have (?:lived|two|three|a|an|no)|i live|i work (?:at|as|for|in)|my \w+ (?:is|are)|we are|i speak|i studied"
+        "am are grew have live my speak studied work",
+        r"^(?:i am|i have (?:lived|two|three|an?|no)|i live|i work (?:at|as|for|in)|my \w+ (?:is|are)|we are|i speak|i studied"
         r"|i grew)\b(?! \w+ing\b)",
     ),
     _phrase(
         "usage",
         WEAK,
-        """use uses using used deploy deploys run runs host hosted written built stored live lives version every each called
-        shipped kept keep goes go""",
+        """are built called deploy deploys each every go goes host hosted is keep kept live lives run runs shipped stored talks
+        use used uses using version work written""",
         r"\b(?:use|uses|using|used|deploys?|runs?|host|hosted|written in|built (?:in|on|with)|stored|lives? (?:in|on)|version"
-        r"|every|each|shipped|kept|keep|goe?s? through)\b",
+        r"|every|each|shipped|kept|keep|goe?s? through|talks to|work (?:on|with)|(?:is|are) (?:at|in|on|under))\b",
     ),
 )
 _NEGATED: Final = re.compile(
@@ -129,7 +137,7 @@ _NEGATED: Final = re.compile(
 )
 
 
-def kind_of(said: str, tokens: set[str]) -> tuple[Kind | None, float]:
+def kind_of(said: str, tokens: AbstractSet[str]) -> tuple[Kind | None, float]:
     """The kind a sentence in plain form states, and the points its phrase is worth: WEAK or STRONG; None and 0 without one.
 
     `tokens` are the words of `said`.

@@ -1,4 +1,4 @@
-"""The query language: what a person or an assistant types, parsed to a small tree that no engine's syntax shines through.
+"""The query language: what a person or an assistant types, parsed to a small tree free of any engine's syntax.
 
     tea pot            words: any may match
     "green tea"        a phrase: must be met as it stands
@@ -74,8 +74,8 @@ class Query:
 def parse(query: str) -> Query:
     """The tree of a query; never raises, and reads what it does not understand as words.
 
-    Stop words are left out unless no other word, phrase or prefix was typed. A filter whose value cannot be one (an unknown tier,
-    a time that `resolve_time` does not know) is words.
+    Stop words are left out unless no other word, phrase or prefix was typed. What looks like a filter but has a value
+    that cannot be one (an unknown tier, a time that `resolve_time` does not know) is words.
     """
     texts: list[str] = []
     phrases: list[Term] = []
@@ -115,11 +115,11 @@ def parse(query: str) -> Query:
 
 
 def resolve_time(value: str, now: str, *, end: bool = False) -> str | None:
-    """The instant a `since:` or, with `end`, an `until:` value means: UTC, ISO 8601 with microseconds and Z; None if none.
+    """The instant a `since:` value means or, with `end`, an `until:` value; None when it means none.
 
-    Understood are ISO dates and date-times (without an offset: UTC), a year or a year and month, `today`,
-    `yesterday`, and spans before now: `12h`, `7d`, `2w`, `3m` or `3mo` (of 30 days), `1y` (of 365). A day, month or year begins
-    at its first instant and, with `end`, ends with its last. `now` is such an instant.
+    `now` and the result are UTC, ISO 8601 with microseconds and Z. Understood are ISO dates and date-times (UTC when
+    without an offset), a year, a year and month, `today`, `yesterday`, and spans before now: `12h`, `7d`, `2w`, `3m` or
+    `3mo` (of 30 days), `1y` (of 365). A day, month or year means its first instant, with `end` its last.
     """
     value = value.strip().lower()
     present = datetime.fromisoformat(now)

@@ -1,13 +1,13 @@
-"""The ranking of a lexical search: which terms to look up, and how much each observation and entity found is worth.
+"""The ranking of a search by words: which tokens to look up, and what each observation and entity found is worth.
 
-An index finds a few dozen observations quickly but judges each by its own words alone. Here they are judged again, together
-with the observations around them: what is said in reply to a question seldom repeats the question's words. The way of
-a search is: count each term's rows (`Count`), weigh the terms (`weigh`), choose those to look up (`choose_terms`), let the
-index give its best CANDIDATES rows, read these and the REACH observations on either side of each (`read_line`, worth
-keeping), lay them out as strips, and score those (`score`).
+An index quickly finds a few dozen observations, but judges each by its own words alone. Here they are judged again,
+with the observations around them, because a reply seldom repeats the words of the question. A search goes like this:
+count the rows of each token (`Count`); `weigh` the terms; `choose_terms` to look up; let the index give its best
+CANDIDATES rows; lay these out as strips, with the REACH observations on either side of each (`read_line` and
+`read_title`, worth keeping); and `score` them.
 
-Above it lie the search operation and the index, below it `rules.text`. Numbers were chosen on recorded
-conversations, preferring the middle of wide plateaus; none changes a result by more than a point when moved by a quarter.
+Above it lie the search operation and the index, below it `rules.text`. The numbers were chosen on recorded
+conversations, in the middle of wide plateaus: moving one by a quarter moves recall by less than half a point.
 """
 
 from __future__ import annotations
@@ -17,21 +17,25 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Final
 
 from enhanced_memory.rules.text import analyse, analyse_parts, observe
 
-CANDIDATES: Final = 50
-"""Rows to take from the index; more made nothing better."""
+CANDIDATES: Final = 40
+"""Rows to take from the index; 30 to 100 find the same."""
 
 REACH: Final = 2
-"""Observations on either side of a candidate that are scored with it."""
+"""Observations on either side of a candidate that are scored with it; 1 costs two points of recall, 3 gains none."""
 
 COMMON: Final = 0.2
-"""Share of all rows above which a term is too common to be looked up, unless all terms are."""
+"""Share of all rows above which a token is not looked up while rarer ones remain."""
 
 LOOKED_UP: Final = 3_000
-"""Rows an index may be made to score for one search; it takes some 2 microseconds for each."""
+"""Rows an index may have to score for one search, at about 2 microseconds each."""
+
+TOKENS: Final = 32
+"""Tokens looked up at most, the rarest."""
 
 SATURATION: Final = 1.0
 LENGTH: Final = 0.4
@@ -39,34 +43,35 @@ LENGTH: Final = 0.4
 
 BEFORE: Final = (0.5, 0.3)
 AFTER: Final = (0.4, 0.2)
-"""How much a word counts for the observations one and two places after and before the one that holds it."""
+"""What a word counts, one and two places away, for the observations that come after it and for those before it."""
 
 ASKED: Final = 0.4
-"""How much a word of a question counts for the observation that asks it."""
-
 ASKED_BEFORE: Final = 1.0
-"""How much a word of a question counts for the observation that follows, the likely answer."""
+"""What a word of a question counts for the observation that asks, and for the next one, which may be the answer."""
 
-IN_WHO: Final = 4.0
+IN_WHO: Final = 3.0
 IN_NAME: Final = 2.0
 IN_TYPE: Final = 0.5
-"""How much a word counts in the speaker or subject, the entity's name, its type; 1.0 is a statement."""
+"""What a word counts as speaker or subject, in an entity's name and in its type, where one in a statement counts 1.0."""
 
-NAME_IN_TEXT: Final = 0.25
-"""How much a name counts where it is only mentioned. A name is a term found as speaker or subject in half its rows or more."""
+BEGINNING: Final = 0.3
+"""What a token counts that only begins with a word of the query."""
 
 NAMED: Final = 0.3
 WHOLE: Final = 0.15
-SECOND: Final = 0.25
-"""Shares of the best score: for being about someone named in the query; for the best session or entity as a whole; and the share
-of an entity's second best observation in its score, where it has at least MANY."""
+"""What an observation gains, as shares of the best score: when the query names its speaker, its subject or its entity;
+and for the session or entity around it, of which the best gains all of WHOLE."""
 
 MANY: Final = 5
+SECOND: Final = 0.3
+"""In the score of an entity with MANY observations or more, the share of the second best one; that one is presumed to
+have half the score of the best at least."""
 
 TIES: Final = 0.05
-"""Most that relevance, recency and pins add together, as a share of the best score."""
+"""What relevance, recency and a pin can add together, as a share of the best score."""
 
-_QUESTION: Final = re.compile(r"[^.!?。！？\n]*[?？](?=[\s\"'”’)\]]|$|[^\x00-\x7f])")
+_SENTENCE_END: Final = re.compile(r"(?<=[.!?])[\"')\]\u2019\u201d]*\s+|(?<=[\u3002\uff01\uff1f])|\n")
+_QUESTION_MARKS: Final = ("?", "\uff1f")
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,9 +93,10 @@ class Term:
 
 @dataclass(frozen=True, slots=True)
 class Chosen:
-    """Terms to look up: rows must have one of `needed`, and rank by these and the `helpful`.
+    """Tokens to look up: a row must have one of `needed`; these and the `helpful` rank it.
 
-    `needed` is empty where every term is in too many rows: then the newest rows are to be taken that have all of `helpful`.
+    `needed` is empty when every token is in too many rows: then the newest rows are to be taken that have all of
+    `helpful`.
     """
 
     needed: tuple[str, ...]
@@ -101,8 +107,8 @@ class Chosen:
 class Line:
     """One observation as the ranking sees it.
 
-    counts: token -> times in the speaker or subject, in statements, in questions. length: tokens of the text. said: it has a
-    speaker's label.
+    `counts` has for each token how often it is in the speaker or subject, in statements and in questions. `length` is
+    the number of tokens in statements and questions. `said` tells whether it has a speaker's label.
     """
 
     counts: Mapping[str, tuple[int, int, int]]
@@ -111,29 +117,11 @@ class Line:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
-    """An observation's place: its entity's key in the store, its index there, and its line."""
-
-    entity: int
-    index: int
-    line: Line
-
-
-@dataclass(frozen=True, slots=True)
-class Strip:
-    """Observations that follow one another, of one entity or one session; `whole` names that session or entity.
-
-    A strip holds candidates and what lies within REACH of them; what is further away is in another strip or in none.
-    """
-
-    whole: object
-    places: Sequence[Place]
-
-
-@dataclass(frozen=True, slots=True)
 class Title:
-    """What an entity is called: times each token is in its name and its type, those of the name that a query naming
-    it must have, and how many observations it has."""
+    """What an entity is called, and how many observations it has.
+
+    `name` and `type` have for each token how often it is there; a query with all of `full_name` names the entity.
+    """
 
     name: Mapping[str, int]
     type: Mapping[str, int]
@@ -142,17 +130,37 @@ class Title:
 
 
 @dataclass(frozen=True, slots=True)
+class Place:
+    """Where a line is: its entity's key in the store, and its index there."""
+
+    entity: int
+    index: int
+    line: Line
+
+
+@dataclass(frozen=True, slots=True)
+class Strip:
+    """Lines that follow one another: candidates and what lies within REACH of them.
+
+    `whole` is the key of the session, or the entity, that they are part of; it may have several strips.
+    """
+
+    whole: object
+    places: Sequence[Place]
+
+
+@dataclass(frozen=True, slots=True)
 class Reason:
-    """Part of a match: `times` a token was met in `field` (who, text, question, name, type, before, after), as counted."""
+    """Why something matched: how much a token counted, and where (name, type, who, text, question, before, after)."""
 
     token: str
-    field: str
+    where: str
     times: float
 
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """An observation's score, the best text being 1.0, and what it is made of: text + named + whole."""
+    """An observation's score, where 1.0 is the best text, and its parts: text + named + whole."""
 
     index: int
     score: float
@@ -164,48 +172,45 @@ class Match:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """An entity's score and its matches, best first; an entity found by its name alone may have none."""
+    """An entity's score and its matches, best first; there is none when only its name or type matched."""
 
     entity: int
     score: float
     matches: tuple[Match, ...]
+    reasons: tuple[Reason, ...] = ()
 
 
 @dataclass(slots=True)
-class _Sum:
-    """What one observation has gathered: frequency by term number, whether someone named, a word of its own, reasons."""
+class _Tally:
+    """What is counted for one title or line: times by number of the term, and whether it has someone who was named."""
 
-    frequencies: dict[int, float] = field(default_factory=dict)
+    times: dict[int, float] = field(default_factory=dict)
     named: bool = False
-    own: bool = False
     reasons: list[Reason] = field(default_factory=list)
 
-    def count(self, number: int, times: float) -> None:
-        self.frequencies[number] = self.frequencies.get(number, 0.0) + times
-
-    def add(self, title: _Sum) -> None:
-        for number, times in title.frequencies.items():
-            self.count(number, times)
-        self.named = self.named or title.named
-        self.reasons += title.reasons
+    def worth(self, terms: Sequence[Term]) -> float:
+        """BM25's sum over the terms."""
+        return sum(
+            terms[number].weight * times * (SATURATION + 1) / (times + SATURATION)
+            for number, times in self.times.items()
+        )
 
 
 def read_line(observation: str) -> Line:
     """An observation as the ranking sees it."""
     seen = observe(observation)
-    asked: list[str] = []
-    stated = seen.text
-    if "?" in stated or "\uff1f" in stated:
-        for question in _QUESTION.findall(stated):
-            asked += analyse(question)
-        stated = _QUESTION.sub(" ", stated)
+    stated, asked = seen.text, ""
+    if any(mark in stated for mark in _QUESTION_MARKS):
+        sentences = _SENTENCE_END.split(stated)
+        asked = "\n".join(each for each in sentences if each.endswith(_QUESTION_MARKS))
+        stated = "\n".join(each for each in sentences if not each.endswith(_QUESTION_MARKS))
+    columns = (seen.who, analyse(stated), analyse(asked))
     counts: dict[str, tuple[int, int, int]] = {}
-    said = analyse(stated)
-    for column, tokens in enumerate((seen.who, said, asked)):
+    for column, tokens in enumerate(columns):
         for token in tokens:
             who, state, ask = counts.get(token, (0, 0, 0))
             counts[token] = (who + (column == 0), state + (column == 1), ask + (column == 2))
-    return Line(counts, len(said) + len(asked), seen.said)
+    return Line(counts, len(columns[1]) + len(columns[2]), seen.said)
 
 
 def read_title(name: str, entity_type: str, observations: int) -> Title:
@@ -213,32 +218,38 @@ def read_title(name: str, entity_type: str, observations: int) -> Title:
     return Title(Counter(analyse(name)), Counter(analyse(entity_type)), frozenset(analyse_parts(name)), observations)
 
 
-def weigh(tokens: Iterable[str], counts: Mapping[str, Count], rows: int) -> list[Term]:
+def weigh(
+    tokens: Iterable[str], counts: Mapping[str, Count], rows: int, *, beginnings: Iterable[str] = ()
+) -> list[Term]:
     """The terms of a query that the index knows, in the order given; `rows` is how many rows the index has.
 
+    `beginnings` are tokens of the index that a word of the query is only the beginning of.
+
     Source of the weight: BM25's inverse document frequency, with one added inside the logarithm so that it stays above 0.
+    A term is a name when it is the speaker or subject in half of its rows or more.
     """
+    shares = dict.fromkeys(beginnings, BEGINNING) | dict.fromkeys(tokens, 1.0)
     terms: list[Term] = []
-    for token in dict.fromkeys(tokens):
+    for token, share in shares.items():
         count = counts.get(token)
         if count and count.rows:
-            weight = math.log1p((max(rows, count.rows) - count.rows + 0.5) / (count.rows + 0.5))
+            weight = share * math.log1p((max(rows, count.rows) - count.rows + 0.5) / (count.rows + 0.5))
             terms.append(Term(token, weight, 2 * count.who >= count.rows))
     return terms
 
 
 def choose_terms(counts: Mapping[str, Count], rows: int) -> Chosen:
-    """Which of the terms to look up, so that an index scores few rows and yet those with the rarest terms.
+    """Which tokens to look up, so that an index scores few rows, and among them those with the rarest tokens.
 
-    Terms in more than COMMON of the rows are left out while others remain. The rarest are needed as far as LOOKED_UP goes; the
-    others help to rank.
+    Tokens in more than COMMON of the rows are left out while others remain. Of the TOKENS rarest, those are needed whose
+    rows together are no more than LOOKED_UP; the others only help to rank.
     """
     known = sorted((count.rows, token) for token, count in counts.items() if count.rows)
-    telling = [(times, token) for times, token in known if times <= COMMON * rows] or known
+    telling = ([each for each in known if each[0] <= COMMON * rows] or known)[:TOKENS]
     needed: list[str] = []
     left = LOOKED_UP
-    for times, token in telling:
-        left -= times
+    for count, token in telling:
+        left -= count
         if left < 0:
             break
         needed.append(token)
@@ -248,125 +259,135 @@ def choose_terms(counts: Mapping[str, Count], rows: int) -> Chosen:
 def score(
     terms: Sequence[Term], strips: Sequence[Strip], titles: Mapping[int, Title], *, explain: bool = False
 ) -> list[Found]:
-    """The entities of `titles`, best first, those without a match left out; with `explain`, matches carry their reasons.
+    """The entities of `titles` that match, best first, newest first among equals; with `explain`, why they match.
 
-    An observation's score is BM25 over the words of its fields and, weighed down, of the observations around it; then come what
-    it earns for being about someone named in the query, and for the session or entity it is part of. An observation
-    that nobody said, and that has no word of the query, does not match through its neighbours alone. `titles` has
-    the entity of each place, and may have more.
+    `titles` has the entity of each place, and may have more. An observation's score is BM25 over its words, those of
+    its entity's title and, counting less, those of the observations around it; on top of that comes what it gains for
+    being about someone named in the query, and for the session or entity around it. What nobody said, and has no word
+    of the query itself, does not match through its neighbours alone.
     """
     numbers = {term.token: number for number, term in enumerate(terms)}
-    about = {key: _title_sum(terms, numbers, title, explain) for key, title in titles.items()}
+    tallies = {key: _title_tally(terms, numbers, title, explain) for key, title in titles.items()}
+    alone = {key: tally.worth(terms) for key, tally in tallies.items()}
     lengths = [place.line.length for strip in strips for place in strip.places]
     average = sum(lengths) / len(lengths) if any(lengths) else 1.0
-    wholes: dict[object, dict[int, float]] = {}
-    texts: dict[tuple[int, int], tuple[float, _Sum, object]] = {}
+    wholes: dict[object, _Tally] = {}
+    lines: list[tuple[Place, object, float, _Tally]] = []
     for strip in strips:
         met = [_met(numbers, place.line) for place in strip.places]
-        total = wholes.setdefault(strip.whole, {})
-        for each in met:
-            for number, (_, stated, asked) in each:
-                if not terms[number].is_name:
-                    total[number] = total.get(number, 0.0) + stated + asked
+        whole = wholes.setdefault(strip.whole, _Tally())
+        for number, (_, stated, asked) in chain.from_iterable(met):
+            whole.times[number] = whole.times.get(number, 0.0) + stated + asked
         for at, place in enumerate(strip.places):
-            gathered = _line_sum(terms, strip.places, met, at, average, explain)
-            title = about[place.entity]
-            if gathered.frequencies and (gathered.own or title.own or place.line.said):
-                gathered.add(title)
-                texts[place.entity, place.index] = (_saturated(terms, gathered.frequencies), gathered, strip.whole)
-    alone = {key: _saturated(terms, gathered.frequencies) for key, gathered in about.items()}
-    best = max([worth for worth, _, _ in texts.values()] + list(alone.values()), default=0.0) or 1.0
-    whole_worth = {whole: _saturated(terms, total) for whole, total in wholes.items()}
-    best_whole = max(whole_worth.values(), default=0.0) or 1.0
+            title = tallies[place.entity]
+            if met[at] or title.times or place.line.said:
+                tally = _line_tally(terms, strip.places, met, at, average, explain)
+                if tally.times:
+                    _add(tally, title)
+                    lines.append((place, strip.whole, tally.worth(terms), tally))
+    best = max(chain((worth for _, _, worth, _ in lines), alone.values()), default=0.0) or 1.0
+    worths = {key: whole.worth(terms) for key, whole in wholes.items()}
+    best_whole = max(worths.values(), default=0.0) or 1.0
     matches: dict[int, list[Match]] = {}
-    for (entity, index), (worth, gathered, whole) in texts.items():
-        parts = (worth / best, NAMED * gathered.named, WHOLE * whole_worth[whole] / best_whole)
-        matches.setdefault(entity, []).append(Match(index, sum(parts), *parts, tuple(gathered.reasons)))
+    for place, key, worth, tally in lines:
+        parts = (worth / best, NAMED * tally.named, WHOLE * worths[key] / best_whole)
+        match = Match(place.index, sum(parts), *parts, tuple(tally.reasons))
+        matches.setdefault(place.entity, []).append(match)
     found: list[Found] = []
-    for key, named in titles.items():
-        ordered = sorted(matches.get(key, ()), key=lambda match: (-match.score, match.index))
-        if ordered:
-            value = ordered[0].score
-            if named.observations >= MANY:
-                value += SECOND * ((ordered[1].score if len(ordered) > 1 else 0.0) - value)
-            found.append(Found(key, value, tuple(ordered)))
-        elif alone[key]:
-            found.append(Found(key, alone[key] / best + NAMED * about[key].named, ()))
-    found.sort(key=lambda each: (-each.score, -each.entity))
-    return found
+    for entity, called in titles.items():
+        ranked = sorted(matches.get(entity, ()), key=lambda match: (-match.score, match.index))
+        if ranked or alone[entity]:
+            floor = alone[entity] / best + NAMED * tallies[entity].named
+            value = max(floor, _pooled(ranked, called.observations))
+            found.append(Found(entity, value, tuple(ranked), tuple(tallies[entity].reasons)))
+    return sorted(found, key=lambda each: (-each.score, -each.entity))
 
 
 def tie_break(relevance: float, age_days: float, pinned: bool) -> float:
-    """What an entity gains over equals for its relevance (0..1), its youth and a pin: 0.0 to TIES, to be added to its score."""
+    """What an entity gains for its relevance (0..1), its youth and a pin: 0.0 to TIES, to be added to its score.
+
+    It sets equals in order and cannot bury a clear match: half of it is relevance, a fifth the pin, the rest halves as
+    the entity becomes 30 days old.
+    """
     return TIES * (0.5 * relevance + 0.3 / (1.0 + max(age_days, 0.0) / 30.0) + 0.2 * pinned)
+
+
+def _pooled(ranked: Sequence[Match], observations: int) -> float:
+    """An entity's score from those of its observations, best first."""
+    if not ranked:
+        return 0.0
+    best = ranked[0].score
+    if observations < MANY:
+        return best
+    second = max(ranked[1].score if len(ranked) > 1 else 0.0, best / 2)
+    return best + SECOND * (second - best)
 
 
 def _met(numbers: Mapping[str, int], line: Line) -> list[tuple[int, tuple[int, int, int]]]:
     """Numbers and counts of the terms a line has."""
     counts = line.counts
+    if len(counts) < len(numbers):
+        return [(numbers[token], count) for token, count in counts.items() if token in numbers]
     return [(number, counts[token]) for token, number in numbers.items() if token in counts]
 
 
-def _title_sum(terms: Sequence[Term], numbers: Mapping[str, int], title: Title, explain: bool) -> _Sum:
-    """What an entity's title adds to each of its observations."""
-    gathered = _Sum(named=bool(title.full_name) and all(token in numbers for token in title.full_name))
-    for column, tokens, share in (("name", title.name, IN_NAME), ("type", title.type, IN_TYPE)):
-        for token, number in numbers.items():
-            if token in tokens:
-                gathered.own = True
-                gathered.named = gathered.named or (terms[number].is_name and column == "name")
-                gathered.count(number, share * tokens[token])
-                if explain:
-                    gathered.reasons.append(Reason(token, column, share * tokens[token]))
-    return gathered
+def _title_tally(terms: Sequence[Term], numbers: Mapping[str, int], title: Title, explain: bool) -> _Tally:
+    """What an entity's title gives to each of its observations."""
+    tally = _Tally(named=bool(title.full_name) and title.full_name <= numbers.keys())
+    for where, tokens, share in (("name", title.name, IN_NAME), ("type", title.type, IN_TYPE)):
+        for token in tokens.keys() & numbers.keys():
+            number = numbers[token]
+            times = share * tokens[token]
+            tally.times[number] = tally.times.get(number, 0.0) + times
+            tally.named = tally.named or (where == "name" and terms[number].is_name)
+            if explain:
+                tally.reasons.append(Reason(token, where, times))
+    return tally
 
 
-def _line_sum(
+def _line_tally(
     terms: Sequence[Term],
     places: Sequence[Place],
     met: Sequence[list[tuple[int, tuple[int, int, int]]]],
     at: int,
     average: float,
     explain: bool,
-) -> _Sum:
-    """What the observation at one place of a strip gathers from itself and from its neighbours."""
-    gathered = _Sum()
-    for where in range(max(0, at - REACH), min(len(places), at + REACH + 1)):
-        if not met[where]:
+) -> _Tally:
+    """What the line at one place of a strip has, and what its neighbours give it."""
+    tally = _Tally()
+    for near in range(max(0, at - REACH), min(len(places), at + REACH + 1)):
+        if not met[near]:
             continue
-        distance = at - where
-        norm = 1.0 / (1.0 - LENGTH + LENGTH * places[where].line.length / average)
-        if distance == 0:
-            in_statement, in_question = norm, ASKED * norm
-        elif distance > 0:
-            in_statement = BEFORE[distance - 1] * norm
-            in_question = ASKED_BEFORE * norm if distance == 1 else in_statement
-        else:
-            in_statement = in_question = AFTER[-distance - 1] * norm
-        for number, (who, stated, asked) in met[where]:
-            times = stated * in_statement + asked * in_question
-            if terms[number].is_name:
-                times *= NAME_IN_TEXT
-            if distance == 0:
-                gathered.own = True
-                if who:
-                    gathered.named = gathered.named or terms[number].is_name
-                    times += IN_WHO * who
+        statement, question = _shares(at - near)
+        norm = 1.0 - LENGTH + LENGTH * places[near].line.length / average
+        for number, (who, stated, asked) in met[near]:
+            times = (stated * statement + asked * question) / norm
+            if near == at and who:
+                times += IN_WHO * who
+                tally.named = tally.named or terms[number].is_name
             if times:
-                gathered.count(number, times)
+                tally.times[number] = tally.times.get(number, 0.0) + times
                 if explain:
-                    gathered.reasons.append(Reason(terms[number].token, _column(distance, who, stated), times))
-    return gathered
+                    where = ("before" if near < at else "after") if near != at else _column(who, stated)
+                    tally.reasons.append(Reason(terms[number].token, where, times))
+    return tally
 
 
-def _column(distance: int, who: int, stated: int) -> str:
-    """Where a word was met, in a word: the most telling place when there are several."""
-    if distance:
-        return "before" if distance > 0 else "after"
+def _shares(distance: int) -> tuple[float, float]:
+    """What a word in a statement, and one in a question, counts `distance` places further on (negative: back)."""
+    if distance == 0:
+        return 1.0, ASKED
+    if distance < 0:
+        return AFTER[-distance - 1], AFTER[-distance - 1]
+    return BEFORE[distance - 1], ASKED_BEFORE if distance == 1 else BEFORE[distance - 1]
+
+
+def _column(who: int, stated: int) -> str:
     return "who" if who else "text" if stated else "question"
 
 
-def _saturated(terms: Sequence[Term], frequencies: Mapping[int, float]) -> float:
-    return sum(
-        terms[number].weight * times * (SATURATION + 1) / (times + SATURATION) for number, times in frequencies.items()
-    )
+def _add(tally: _Tally, title: _Tally) -> None:
+    for number, times in title.times.items():
+        tally.times[number] = tally.times.get(number, 0.0) + times
+    tally.named = tally.named or title.named
+    tally.reasons += title.reasons

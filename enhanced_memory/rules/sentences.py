@@ -8,29 +8,29 @@ from __future__ import annotations
 import re
 from bisect import bisect_right
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from enhanced_memory.rules.transcript import FILLER, HIDDEN, read_transcript
 
 MAX_SENTENCE: Final = 400
 """Characters after which a sentence is cut at a space: what runs on longer, as dictated text does, is several statements."""
 
+_PICTURE: Final = "[\U0001f300-\U0001faff\u2600-\u27bf\ufe0f\u200d]++"
 _END: Final = re.compile(
-    rf"(?:\A\s*|(?<=[.!?]\s)){HIDDEN}+(?=\s+[A-Z])"
-    "|(?:[.!?…]+|\\s[\U0001f300-\U0001faff\u2600-\u27bf\ufe0f\u200d]+)[\"'”’)\\]*_`]{0,3}(?=\\s|$)|[。！？]+"
+    rf"(?:\A\s*+|(?<=[.!?]\s)){HIDDEN}++(?=\s+[A-Z])"
+    rf"|(?:(?<=[^\s.!?…])[.!?…]++|\s{_PICTURE}(?:\s{_PICTURE})*+)[\"'”’)\]*_`]{{0,3}}(?=\s|$)|[。！？]++"
 )
 _ABBREVIATION: Final = re.compile(
-    r"(?:^|[\s(])(?:(?:mr|mrs|ms|dr|prof|st|jr|sr|vs|etc|e\.g|i\.e|approx|no|fig|inc|ltd|co|dept|a\.m|p\.m|u\.s|u\.k"
+    r"(?:\A|[\s(])(?:(?:mr|mrs|ms|dr|prof|st|jr|sr|vs|etc|e\.g|i\.e|approx|no|fig|inc|ltd|co|dept|a\.m|p\.m|u\.s|u\.k"
     r"|jan|feb|mar|apr|jun|jul|aug|sept?|oct|nov|dec)|[A-Za-z])\.$",
     re.IGNORECASE,
 )
+_LONGEST_ABBREVIATION: Final = 8
 _ASIDE: Final = re.compile(r"\s\[[^\[\]]{12,400}\](?!\()")
 _BULLET: Final = re.compile(r"\s*+(?:(?:[-*•+]|\d{1,3}[.)]|[a-z]\))\s+)?(?:\[[ xX]\]\s+)?")
 
 
-@dataclass(frozen=True, slots=True)
-class Sentence:
+class Sentence(NamedTuple):
     """One sentence somebody said.
 
     text: as said, white space levelled. start, end: its place in the conversation, in characters. line: the line it begins in,
@@ -74,7 +74,7 @@ def _cut(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
     block = text[start:end]
     bullet = _BULLET.match(block)
     begin = bullet.end() if bullet else 0
-    for aside in _ASIDE.finditer(block):
+    for aside in _ASIDE.finditer(block) if " [" in block else ():
         yield from _cut_plain(block, begin, aside.start(), start)
         begin = aside.end()
     yield from _cut_plain(block, begin, len(block), start)
@@ -82,11 +82,11 @@ def _cut(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
 
 def _cut_plain(block: str, begin: int, end: int, offset: int) -> Iterator[tuple[int, int]]:
     for stop in _END.finditer(block, begin, end):
-        after = block[stop.end() : stop.end() + 2].strip()
-        if after and (
-            after[0].islower()
-            or (stop.group() == "." and _ABBREVIATION.search(block[max(0, stop.end() - 10) : stop.end()]))
-        ):
+        mark = stop.group()
+        if mark == ".":
+            if _ABBREVIATION.search(block, max(begin, stop.start() - _LONGEST_ABBREVIATION), stop.end()):
+                continue
+        elif mark[0] in ".…" and block[stop.end() + 1 : stop.end() + 2].islower():
             continue
         yield from _trimmed(block, begin, stop.end(), offset)
         begin = stop.end()

@@ -27,8 +27,17 @@ _IRREGULAR: Final = {
     "early": "earli",
     "only": "onli",
     "singly": "singl",
-} | {word: word for word in "sky news howe atlas cosmos bias andes".split()}
-_NOT_INFLECTED: Final = frozenset("evening canning inning earring herring outing proceed exceed succeed".split())
+    "sky": "sky",
+    "news": "news",
+    "howe": "howe",
+    "atlas": "atlas",
+    "cosmos": "cosmos",
+    "bias": "bias",
+    "andes": "andes",
+}
+_NOT_INFLECTED: Final = frozenset(
+    ("evening", "canning", "inning", "earring", "herring", "outing", "proceed", "exceed", "succeed")
+)
 
 _STEP_2: Final = {
     "tional": "tion",
@@ -68,9 +77,8 @@ _STEP_3: Final = {
     "ness": "",
     "ative": "",
 }
-_STEP_4: Final = dict.fromkeys(
-    "al ance ence er ic able ible ant ement ment ent ism ate iti ous ive ize ion".split(), ""
-)
+_STEP_4_ENDINGS: Final = "al ance ence er ic able ible ant ement ment ent ism ate iti ous ive ize ion"
+_STEP_4: Final = dict.fromkeys(_STEP_4_ENDINGS.split(), "")
 
 
 def stem(word: str) -> str:

@@ -16,7 +16,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from operator import itemgetter
-from typing import Final
+from typing import Final, NamedTuple
 
 HIDDEN: Final = "\ufdd0"
 """Stands for each character of a private passage; Unicode keeps it free of any other meaning."""
@@ -89,7 +89,7 @@ _FENCED: Final = re.compile(
     r"```.*?(?:```|(?=^(?:user|human|assistant)\s?:)|\Z)", re.DOTALL | re.MULTILINE | re.IGNORECASE
 )
 _CODE_LINE: Final = re.compile(
-    r"""\s*+(?:[$%]\s\S|>|[-+]{3}\s|@@\s|[+-](?=[^\W\d])|at\s[\w.$<>]{1,80}\(|Traceback\s\(|File\s"|\#include|\#!/
+    r"""\s*+(?:[$%]\s\S|>|\w*(?:Error|Exception|Warning):\s|(?:\[?(?:DEBUG|INFO|WARN|WARNING|ERROR|FATAL)\b)|[-+]{3}\s|@@\s|[+-](?=[^\W\d])|at\s[\w.$<>]{1,80}\(|Traceback\s\(|File\s"|\#include|\#!/
     |import\s[\w.]{1,60}(?:\sas\s\w{1,40}|\sfrom\s.{1,80})?;?$|from\s[\w.]{1,60}\simport\s|package\s[\w.]{1,60};?$
     |(?:def|class|func|fn|function)\s\w{1,60}\s?[(:{<]|(?:const|let|var)\s\w{1,60}\s?[:=]|return\s.{0,200};$
     |(?:export|public|private|static)\s.{0,200}[({;]$|@[\w.]{1,40}(?:\(|$)|</?[a-z!][^<>]{0,250}>|[{}\[\]();,]+$)""",
@@ -218,8 +218,7 @@ def _labelled(text: str) -> Iterator[Utterance]:
         yield current
 
 
-@dataclass(frozen=True, slots=True)
-class _Label:
+class _Label(NamedTuple):
     """A label at the head of a line; `is_sure` where nothing else is written this way, whatever the name."""
 
     who: str
@@ -240,7 +239,7 @@ def _label(head: str, length: int) -> _Label | None:
     if nick := _CHAT_NICK.match(head, at):
         return _Label(nick["who"], date, nick.end(), True)
     if named := _LABEL.match(head, at):
-        if named["who"].lower() in _HEADINGS:
+        if named["who"].lower() in _HEADINGS or _CODE_LINE.match(head, at):
             return None
         return _Label(named["who"], date, named.end(), stamp is not None or bool(named["mark"]))
     if length > _HEADING_LINE:

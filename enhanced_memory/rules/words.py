@@ -10,11 +10,13 @@ import re
 from functools import lru_cache
 from typing import Final
 
-WORD: Final = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)*|\d[\d:.,/%]*")
+WORD: Final = re.compile(
+    "[A-Za-z\u00c0-\u1fff\u3040-\ud7ff]+(?:['’][A-Za-z\u00c0-\u1fff\u3040-\ud7ff]+)*|\\d[\\d:.,/%]*"
+)
 """A word with its apostrophes, or a number."""
 
-CODE_SIGN: Final = re.compile(r"(?<=\w)(?:[_/]|\.(?=\w))|(?<=[a-z])[A-Z]|(?<=[A-Za-z])\d|`")
-"""What only names have that programs read: paths, dotted and underscored names, camel case, versions, backquotes."""
+CODE_SIGN: Final = re.compile(r"[_/.`](?=\w)")
+"""What only names have that programs read: paths, dotted and underscored names, backquotes."""
 
 DIGIT: Final = re.compile(r"\d")
 
@@ -47,10 +49,13 @@ MENTAL: Final = _words(
 )
 """Verbs by which the first person thinks, doubts, wishes or is polite, and tells nothing of what is the case."""
 
-FEELINGS: Final = _words(
-    """afraid amazed confused curious excited glad grateful happy here impressed lucky proud sorry stuck sure thankful there
-    thrilled trying wondering"""
+FEELINGS: Final = frozenset({""}) | _words(
+    """afraid amazed back bored busy confused curious done excited fine free glad good grateful happy here home hungry
+    impressed late lost lucky okay proud ready sad scared sick sorry stuck sure surprised thankful there thrilled tired
+    trying well wondering wrong"""
 )
+"""What somebody is for the moment; the empty word stands for nothing said."""
+
 OWN: Final = _words("mine my myself our ours ourselves")
 SECOND: Final = _words("u ur you your yours yourself")
 POINTING: Final = _words("here it looks seems sounds that there these this those")
@@ -87,6 +92,10 @@ _PAST: Final = _words(
 _NO_PAST: Final = _words(
     """amazed blessed bored concerned exceed excited feed hundred impressed indeed inspired interested need relaxed seed
     speed tired weed"""
+)
+
+_PARTICIPLES: Final = _words(
+    "become begun come done driven eaten given gone grown known run seen shown spoken taken written"
 )
 
 _SHORT: Final = {"'m": "am", "'re": "are", "'ve": "have", "'ll": "will", "'d": "would"}
@@ -130,5 +139,10 @@ def plain(word: str) -> tuple[str, ...]:
 
 
 def is_past(word: str) -> bool:
-    """Whether a word looks like a past tense."""
+    """Whether a plain word looks like a past tense."""
     return word in _PAST or (len(word) > 4 and word.endswith("ed") and word not in _NO_PAST)
+
+
+def is_participle(word: str) -> bool:
+    """Whether a plain word after "have" looks like part of the verb, not like a thing somebody has."""
+    return word in _PARTICIPLES or is_past(word)

@@ -160,17 +160,24 @@ class ChangeNote:
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """What the index is asked: any of `any_of`, all of `required`, none of `excluded`.
+    """What the index is asked: rows with any of `any_of`, or with all of `all_of`; `helpful` only add to the rank.
 
-    Each is a sequence of phrases, a phrase a sequence of words that follow one another. `prefixes` are phrases too,
-    the last word of each being a beginning; they are added to `any_of`, as are `name_prefixes`, which count in names.
+    Each is a sequence of phrases, a phrase a sequence of words that follow one another. The words in `labels` are
+    looked for in names, types and speakers alone.
     """
 
     any_of: Sequence[Sequence[str]] = ()
-    required: Sequence[Sequence[str]] = ()
-    excluded: Sequence[Sequence[str]] = ()
-    prefixes: Sequence[Sequence[str]] = ()
-    name_prefixes: Sequence[Sequence[str]] = ()
+    all_of: Sequence[Sequence[str]] = ()
+    helpful: Sequence[Sequence[str]] = ()
+    labels: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Frequency:
+    """In how many indexed rows a word occurs: at all, and as speaker or subject."""
+
+    rows: int
+    who: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,6 +239,9 @@ class Entities(Protocol):
 
     def count(self, entity_type: str | None = None) -> int:
         """How many there are."""
+
+    def beside(self, ids: Sequence[int], reach: int) -> list[list[int]]:
+        """Per entity of `ids`, the entities around it in its session, by number: up to `reach` on either side."""
 
     def recent(self, wanted: Filter, limit: int, offset: int = 0) -> list[Entity]:
         """Entities most recently used first."""
@@ -371,14 +381,17 @@ class History(Protocol):
 class Index(Protocol):
     """Full text over names, types and observations."""
 
-    def frequencies(self, words: Sequence[str]) -> dict[str, int]:
-        """In how many indexed rows each word occurs; an estimate that may be a minute old."""
+    def frequencies(self, words: Sequence[str]) -> dict[str, Frequency]:
+        """How often each word occurs; an estimate that may be a minute old."""
+
+    def words_from(self, beginning: str, limit: int, *, in_names: bool) -> list[str]:
+        """Up to `limit` indexed words that begin so, `in_names` only words of names."""
 
     def rows(self) -> int:
         """How many rows the index holds, about."""
 
-    def best(self, match: Match, wanted: Filter, limit: int, *, ranked: bool = True) -> list[Hit]:
-        """The `limit` best rows, best first; unranked, the newest rows that match."""
+    def best(self, match: Match, wanted: Filter, limit: int) -> list[Hit]:
+        """The `limit` best rows, best first; for `all_of`, the newest that match, unranked."""
 
 
 class Requests(Protocol):

@@ -30,28 +30,85 @@ from typing import Any
 
 import psutil
 
-ROOT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT))
-
-from memory_db_service import MemoryDBService
+sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from enhanced_memory import wire
 from enhanced_memory.settings import Settings
+from memory_db_service import MemoryDBService
 
+ROOT = Path(__file__).resolve().parents[2]
 _FORK = multiprocessing.get_context("fork")
 _PATIENCE_S = 120
 
 # ------------------------------------------------------------------------------------------------------- made-up text
 
+
+def _words(text: str) -> list[str]:
+    return text.split()
+
+
 PEOPLE = [
     f"{first} {last}"
-    for first in "Marta Deniz Aoife Kwame Priya Tomasz Ingrid Hassan Yuki Bea Olu Mireille Jonas Farah Pavel Noor".split()
-    for last in "Okafor Lindgren Moreau Castellanos Ibrahim Novak Whitlock Tanaka Byrne Sato Keller Duarte".split()
+    for first in _words(
+        """Marta Deniz Aoife Kwame Priya Tomasz Ingrid Hassan Yuki Bea Mireille Jonas Farah Pavel Noor Silvia Bram
+        Chidi Leena Oskar Ximena Tariq Wanda Goran Elif Hugo Nadia Ravi Saskia Ewan"""
+    )
+    for last in _words(
+        """Okafor Lindgren Moreau Castellanos Ibrahim Novak Whitlock Tanaka Byrne Sato Keller Duarte Petrov Haddad
+        Romero Vance Eriksen Mbeki Costa Fischer Quint Alvarez Dahl Nakamura Osei Pellegrini Rao Sousa Thorne Ueda"""
+    )
 ]
-COMMON = "project meeting team release customer budget review plan report deadline design office travel family".split()
-TYPES = "person project decision preference event place".split()
-OBSERVATIONS = 4
-"""Observations of every made-up memory."""
+
+PLAIN = _words(
+    """house meeting team car customer budget dog school plan report garden deadline design office travel family train
+    doctor recipe server database holiday coffee bicycle invoice contract kitchen library ticket garage printer lease
+    museum piano ferry concert passport neighbour bakery orchard tent camera drawer ladder mortgage pension battery
+    keyboard backup certificate warehouse courier harbour tram auditor dentist violin allotment greenhouse sketch"""
+)
+"""Words everybody uses, the frequent ones first."""
+
+SENTENCES = [
+    line.strip()
+    for line in """
+    {p} moved the {w} about {r} to {d}
+    {p} would rather have a {r} {w} than a {r} one
+    the {w} near {r} belongs to {p} and {q}
+    {q} asked {p} to repair the {w} before {d}
+    {p} is allergic to {r}, and so is {q}
+    since {d} the {w} runs on {r} instead of {r}
+    {p} bought a second {w} in {r} for {n} euros
+    never deploy the {r} {w} without telling {q}
+    {p} learned {r} from {q} in {n} lessons
+    the password of the {w} is kept by {p}, not by {q}
+    {q} cancelled the {r} {w} because of {r}
+    {p} lives in {r}, two streets from the {w}
+    every {w} is painted {r} by {q}
+    {p} and {q} argued over the {r} {w}
+    the {w} of {p} broke on {d}, and {q} lent a {r} one
+    {p} writes about {r} and {r} for the {w}
+    tests of {r} fail whenever the {w} is slow
+    {q} promised {p} a {w} made of {r}
+    {p} takes {n} mg of {r} before the {w}
+    we chose {r} over {r} for the {w}, says {p}
+    {p} drives to {r} on {d} to fetch the {w}
+    the {r} {w} costs {n} euros a month
+    {q} was born in {r} and grew up near a {w}
+    {p} sings {r} at the {w} with {q}
+    do not invite {q} when {r} is served at the {w}
+    {p} swapped the {w} for {n} {r}
+    the {w} closes at {n} and opens for {r} only
+    {q} manages the {w} and reports on {r}
+    {p} keeps {n} {r} behind the {w}
+    remind {p} of the {r} {w} on {d}
+    """.strip().splitlines()
+]
+
+MONTHS = _words("January February March April May June July August September October November December")
+
+TYPES = _words("person project decision preference event place")
+
+CODED_EVERY = 20
+"""One memory in so many has a code of a project, and an invoice."""
 
 
 def _rare_words(count: int) -> list[str]:
@@ -62,35 +119,54 @@ def _rare_words(count: int) -> list[str]:
 
 
 RARE = _rare_words(20_000)
-_BY_RANK = list(accumulate(1 / (rank + 5) for rank in range(len(RARE))))
-"""Weights of the rare words, as Zipf found them: the one at a rank is met in proportion to 1 / rank."""
+
+
+def _by_rank(count: int) -> list[float]:
+    """Weights as Zipf found them in texts: a word is met in proportion to 1 / rank; the first ranks are evened out."""
+    return list(accumulate(1 / (rank + 15) for rank in range(count)))
+
+
+_PLAIN_WEIGHTS, _RARE_WEIGHTS = _by_rank(len(PLAIN)), _by_rank(len(RARE))
+
+
+def plain_word(chance: random.Random) -> str:
+    return chance.choices(PLAIN, cum_weights=_PLAIN_WEIGHTS)[0]
+
+
+def rare_word(chance: random.Random) -> str:
+    return chance.choices(RARE, cum_weights=_RARE_WEIGHTS)[0]
 
 
 def project_code(number: int) -> str:
-    """The code that only the memory of this number has."""
-    return f"PRJ-{number:05}/v{number % 7}.{number % 10}"
+    """A code that only the memory of this number has."""
+    return f"{('PRJ', 'OPS', 'WEB', 'ADR')[number % 4]}-{number:05}/v{number % 7}.{number % 10}"
 
 
 def invoice_code(number: int) -> str:
-    """The same without punctuation."""
-    return f"inv{number:06}"
+    """Another, without punctuation."""
+    return f"rn{number:06}x"
 
 
 def memory(number: int) -> dict[str, Any]:
-    """The made-up memory of this number: always the same, about 300 bytes of text."""
+    """The made-up memory of this number: always the same, four observations, about 270 bytes of text."""
     chance = random.Random(number)
     person, other = chance.sample(PEOPLE, 2)
-    common = chance.choices(COMMON, k=4)
-    rare = chance.choices(RARE, cum_weights=_BY_RANK, k=8)
+
+    def filled(sentence: str) -> str:
+        while "{" in sentence:
+            sentence = sentence.replace("{p}", person).replace("{q}", other)
+            sentence = sentence.replace("{w}", plain_word(chance), 1).replace("{r}", rare_word(chance), 1)
+            sentence = sentence.replace("{n}", str(chance.randint(2, 900)), 1)
+            sentence = sentence.replace("{d}", f"{chance.randint(1, 28)} {chance.choice(MONTHS)}", 1)
+        return sentence
+
+    observations = [filled(sentence) for sentence in chance.sample(SENTENCES, 4)]
+    if number % CODED_EVERY == 0:
+        observations[3] = f"{project_code(number)} is billed as {invoice_code(number)} by {other}"
     return {
-        "name": f"{person} {rare[0]} {number}",
+        "name": f"{person}, {plain_word(chance)} {number}",
         "entityType": chance.choice(TYPES),
-        "observations": [
-            f"{person} moved the {common[0]} about {rare[1]} and {rare[2]} to {chance.randint(1, 28)} March",
-            f"The {common[1]} with {other} is tracked as {project_code(number)} in {rare[3]}",
-            f"Prefers {rare[4]} over {rare[5]} for the {common[2]}, says {other}",
-            f"Paid {invoice_code(number)} for the {common[3]} in {rare[6]} near {rare[7]}",
-        ],
+        "observations": observations,
     }
 
 

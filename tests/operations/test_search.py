@@ -99,3 +99,25 @@ def test_relevance_is_a_floor_that_can_be_asked_for(ask: Any, remember: Any) -> 
     remember("faded", "prefers oolong", relevance_score=0.2)
     assert "faded" in names(ask("search_nodes", query="oolong"))
     assert names(ask("search_nodes", query="oolong", min_relevance=0.5)) == []
+
+
+def test_a_quoted_title_that_nobody_wrote_so_does_not_empty_a_question(ask: Any) -> None:
+    assert names(ask("search_nodes", query='does caroline drink "green leaf tea"'))[0] == "Caroline"
+    assert names(ask("search_nodes", query='"green leaf tea"')) == []
+
+
+def test_an_excluded_word_anywhere_in_an_entity_leaves_it_out(ask: Any) -> None:
+    assert names(ask("search_nodes", query="prefers -zurich")) == ["Melanie"]
+
+
+def test_a_word_stored_just_now_is_found_at_once(ask: Any, remember: Any) -> None:
+    assert names(ask("search_nodes", query="zeppelins")) == []
+    remember("Otto", "Otto builds zeppelins")
+    assert names(ask("search_nodes", query="zeppelins")) == ["Otto"]
+
+
+def test_an_explanation_names_the_words_and_adds_up(ask: Any) -> None:
+    result = ask("search_nodes", query="where did caroline move", explain=True)["results"][0]
+    part = result["explanation"][0]
+    assert {word["word"] for word in part["words"]} == {"carolin", "move"}
+    assert abs(part["text"] + part["named"] + part["whole"] - result["matches"][0]["score"]) < 0.001

@@ -55,8 +55,12 @@ MAX_DEPTH: Final = 16
 LEVEL: Final = 6
 """Deflate level; 9 saved 0.1 points more and took up to a fifth longer (tests/bench/bench_codec.py)."""
 
-DICTIONARY_REACH: Final = 128 * 1024
-"""Longer pickles are deflated without a dictionary: it saved 2 % of them and took as long again."""
+DICTIONARY_REACH: Final = 16 * 1024
+"""Longer pickles are deflated without a dictionary, which hardly helps them, and at `LARGE_LEVEL`."""
+
+LARGE_LEVEL: Final = 4
+"""Deflate level of long pickles: 3 points less saved than at 6 in a third of the time, since an entity that grows by
+single observations is packed whole each time (tests/bench/bench_history.py)."""
 
 _PRESET, _DEFLATE, _STORED, _ZLIB = 0x01, 0x02, 0x03, 0x78
 
@@ -151,8 +155,9 @@ class Codec:
     def encode(self, data: dict[str, Any]) -> bytes:
         """The smallest blob of plain data: dicts with str keys, lists, str, int, float, bool, None.
 
-        Never larger than the pickle plus 1 byte, nor than `zlib.compress(pickle, 6)` plus the header.
-        Raises: TooLarge: over 64 MiB or 1,000,000 values. TypeError, ValueError: the data is not plain.
+        Never larger than the pickle plus 1 byte, nor, up to `DICTIONARY_REACH`, than `zlib.compress(pickle, 6)`: a
+        dictionary makes some text larger, by up to 4 %, so it is tried without as well (7 of 30 µs for three facts).
+        Raises: TooLarge: over 64 MiB or 1,000,000 values and lines. TypeError, ValueError: the data is not plain.
         """
         if type(data) is not dict:
             raise TypeError(f"a blob holds a dict, not {type(data).__name__}")
@@ -160,20 +165,20 @@ class Codec:
         _write(data, pieces.append, MAX_DEPTH)
         pieces.append(b".")
         plain = b"".join(pieces)
-        if len(plain) > MAX_PLAIN_BYTES or len(pieces) > MAX_OPCODES:
+        opcodes = len(pieces) + plain.count(LINE_END)  # a piece may be many lines; line feeds inside text count too
+        if len(plain) > MAX_PLAIN_BYTES or opcodes > MAX_OPCODES:
             raise TooLarge(
-                f"{len(plain):,} bytes in {len(pieces):,} parts are more than one entity can hold",
+                f"{len(plain):,} bytes in {opcodes:,} parts are more than one entity can hold",
                 hint="divide it into several entities",
             )
-        best = None
+        small = len(plain) <= DICTIONARY_REACH
+        deflated = zlib.compress(plain, LEVEL if small else LARGE_LEVEL, -zlib.MAX_WBITS)
+        blobs = [bytes((_STORED,)) + plain, bytes((_DEFLATE,)) + deflated]
         preset = self._preset
-        if preset is not None and len(plain) <= DICTIONARY_REACH:
+        if preset is not None and small:
             stream = preset.stream.copy()
-            best = preset.header + stream.compress(plain) + stream.flush()
-        if best is None or 4 * len(best) > 3 * len(plain):  # only what a dictionary hardly helps may do without it
-            without = bytes((_DEFLATE,)) + zlib.compress(plain, LEVEL, -zlib.MAX_WBITS)
-            best = without if best is None else min(best, without, key=len)
-        return best if len(best) <= len(plain) else bytes((_STORED,)) + plain
+            blobs.append(preset.header + stream.compress(plain) + stream.flush())
+        return min(blobs, key=len)
 
     def decode(self, blob: bytes, stored_checksum: str) -> dict[str, Any]:
         """The data of a blob: a dict with str keys and plain values, its text encodable as UTF-8.
@@ -243,7 +248,7 @@ def _read_varint(blob: bytes, start: int) -> tuple[int, int]:
 
 
 def _write(value: object, emit: Callable[[bytes], object], room: int) -> None:
-    """Emit the opcodes of a plain value that may nest `room` levels deep, one piece for each opcode."""
+    """Emit the opcodes of a plain value that may nest `room` levels deep."""
     if type(value) is str:
         emit(_text(value))
     elif value is None:
@@ -278,10 +283,25 @@ def _write_items(
     one, put_one, put_all = puts
     if len(values) > one:
         emit(b"(")
-    for value in values:
-        _write(value, emit, room)
+    lines = _lines(values) if one == 1 else None
+    if lines is not None:
+        emit(lines)
+    else:
+        for value in values:
+            _write(value, emit, room)
     if values:
         emit(put_all if len(values) > one else put_one)
+
+
+def _lines(values: Sequence[object]) -> bytes | None:
+    """A list of strings in one go, if each can be a line; opcode for opcode what `_text` gives."""
+    try:
+        joined = "\nV".join(values)  # type: ignore[arg-type]
+    except TypeError:
+        return None
+    if not values or not joined.isascii() or "\\" in joined or joined.count("\n") != len(values) - 1:
+        return None
+    return LINE_START + joined.encode() + LINE_END
 
 
 def _text(text: str) -> bytes:

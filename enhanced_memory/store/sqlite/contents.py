@@ -6,6 +6,8 @@ Above it lie `entities` and `versions`; below it the codec.
 from __future__ import annotations
 
 import json
+import threading
+from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -16,8 +18,7 @@ from enhanced_memory.store.sqlite.codec import Codec, CorruptBlob, checksum, obs
 _SMALL_BLOB = 8 * 1024
 _KEPT_SMALL = 8_192
 _KEPT_LARGE = 16
-"""Blobs kept decoded: at most 8,192 of up to 8 KiB, and 16 larger ones."""
-
+"""Blobs kept decoded: at most 8,192 of up to 8 KiB, and 16 larger ones, which are kept when they are written too."""
 
 _COMPACT = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 
@@ -48,7 +49,8 @@ class Contents:
     def __init__(self, codec: Codec) -> None:
         self._codec = codec
         self._small = lru_cache(_KEPT_SMALL)(self._unpack)
-        self._large = lru_cache(_KEPT_LARGE)(self._unpack)
+        self._large: OrderedDict[str, tuple[bytes, Unpacked]] = OrderedDict()
+        self._large_lock = threading.Lock()
 
     def pack(self, observations: Sequence[str], slots: Sequence[int] | None) -> Packed:
         """The observations as stored."""
@@ -57,11 +59,29 @@ class Contents:
         if slots is not None:
             data["slots"] = list(slots)
         blob = self._codec.encode(data)
-        return Packed(blob, checksum(blob), original_bytes)
+        packed = Packed(blob, checksum(blob), original_bytes)
+        if len(blob) > _SMALL_BLOB:  # an entity that grows by single observations is read again at the next of them
+            self._keep(packed.checksum, blob, Unpacked(tuple(observations), None if slots is None else tuple(slots)))
+        return packed
 
     def unpack(self, blob: bytes, stored_checksum: str) -> Unpacked:
         """The observations again. Raises: CorruptBlob: the bytes fail a check; the sentence says which."""
-        return (self._small if len(blob) <= _SMALL_BLOB else self._large)(blob, stored_checksum)
+        if len(blob) <= _SMALL_BLOB:
+            return self._small(blob, stored_checksum)
+        with self._large_lock:
+            kept = self._large.get(stored_checksum)
+        if kept is not None and kept[0] == blob:
+            return kept[1]
+        unpacked = self._unpack(blob, stored_checksum)
+        self._keep(stored_checksum, blob, unpacked)
+        return unpacked
+
+    def _keep(self, stored_checksum: str, blob: bytes, unpacked: Unpacked) -> None:
+        with self._large_lock:
+            self._large[stored_checksum] = (blob, unpacked)
+            self._large.move_to_end(stored_checksum)
+            while len(self._large) > _KEPT_LARGE:
+                self._large.popitem(last=False)
 
     def pack_delta(self, delta: dict[str, Any]) -> Packed:
         """A delta as stored."""

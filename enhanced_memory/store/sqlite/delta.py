@@ -17,7 +17,7 @@ from typing import Any
 
 def difference(old: Sequence[str], new: Sequence[str]) -> dict[str, Any]:
     """The delta that makes `new` of `old`. An observation that moved counts as gone and come."""
-    if len(new) >= len(old) and list(new[: len(old)]) == list(old):  # the common case: something was added
+    if new[: len(old)] == old:  # the common case: something was added
         return {"add": list(new[len(old) :])} if len(new) > len(old) else {}
     places = {text: position for position, text in enumerate(old)}
     kept = _longest_rising([places[text] for text in new if text in places])

@@ -77,14 +77,13 @@ def _runs(line: str, worth: dict[str, int]) -> Iterator[str]:
 
 
 def _best_runs(lines: list[str], worth: dict[str, int], size: int) -> Iterator[str]:
-    """Runs, the best first, until they fill `size` bytes; what a run shares with a better one counts no more.
+    """Runs, the best first, until they fill `size` bytes; `worth` falls to 0 for the grams that were taken.
 
     A run's value only falls as others are taken, so the one on top of the heap whose value still holds is the best.
     """
-    taken: set[str] = set()
 
     def value(grams: tuple[str, ...]) -> float:
-        return sum(worth[gram] for gram in grams if gram not in taken) / sqrt(len(grams) + _GRAM)
+        return sum(map(worth.__getitem__, grams)) / sqrt(len(grams) + _GRAM)
 
     candidates = {run: tuple(dict.fromkeys(_grams(run))) for line in lines for run in _runs(line, worth)}
     heap = [(-value(grams), run) for run, grams in candidates.items()]
@@ -99,9 +98,8 @@ def _best_runs(lines: list[str], worth: dict[str, int], size: int) -> Iterator[s
         if now == 0:
             return
         heapq.heappop(heap)
-        grams = _grams(run)
-        new = [i for i, gram in enumerate(grams) if gram not in taken]
-        taken.update(grams)
+        new = [i for i, gram in enumerate(_grams(run)) if worth[gram]]
+        worth.update(dict.fromkeys(candidates[run], 0))
         run = run[new[0] : new[-1] + _GRAM]
         filled += len(run.encode())
         yield run

@@ -54,6 +54,18 @@ _REFERENCES = {
 }
 """Tables and columns that name an entity; a test holds them against the schema."""
 
+_BESIDE = """
+SELECT * FROM (
+    SELECT e.id FROM entities m JOIN entities e USING (namespace_id, source_session)
+    WHERE m.id = :id AND e.id < :id AND e.deleted_at IS NULL ORDER BY e.id DESC LIMIT :reach
+)
+UNION ALL
+SELECT * FROM (
+    SELECT e.id FROM entities m JOIN entities e USING (namespace_id, source_session)
+    WHERE m.id = :id AND e.id > :id AND e.deleted_at IS NULL ORDER BY e.id LIMIT :reach
+)
+"""
+
 _CHUNK = 500
 
 
@@ -115,6 +127,14 @@ class SQLiteEntities:
         values = [] if entity_type is None else [entity_type]
         statement = f"SELECT count(*) FROM entities WHERE namespace_id = ? AND deleted_at IS NULL{condition}"
         return int(self._scope.connection.execute(statement, (self._scope.namespace_id, *values)).fetchone()[0])
+
+    def beside(self, ids: Sequence[int], reach: int) -> list[list[int]]:
+        """Per entity of `ids`, the entities around it in its session, by number: up to `reach` on either side."""
+        found = []
+        for number in ids:
+            rows = self._scope.connection.execute(_BESIDE, {"id": number, "reach": reach})
+            found.append(sorted([number, *(row[0] for row in rows)]))
+        return found
 
     def recent(self, wanted: Filter, limit: int, offset: int = 0) -> list[Entity]:
         """Entities most recently used first."""
@@ -439,6 +459,11 @@ class SQLiteEntities:
         if (name, entity_type) != (entity.name, entity.entity_type):
             self._delete_label(entity)
             self._insert_label(entity.id, name, entity_type)
+        known = len(entity.observations)
+        if entity.slots is None and observations[:known] == entity.observations:  # the common case: something came
+            for place, text in enumerate(observations[known:], start=known + 1):
+                self._insert_observation(entity.id, place, text)
+            return self._scope.contents.pack(observations, None)
         old_slots = entity.slots or range(1, len(entity.observations) + 1)
         places = dict(zip(entity.observations, old_slots, strict=True))
         wanted = set(observations)

@@ -8,32 +8,35 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 
-from enhanced_memory.store.base import Filter, Hit, Match
+from enhanced_memory.store.base import Filter, Frequency, Hit, Match
 from enhanced_memory.store.sqlite.filters import conditions, is_everything
 from enhanced_memory.store.sqlite.indexing import ENTITY_OF_ROW, entity_and_slot
 from enhanced_memory.store.sqlite.scope import Scope
 
-_WEIGHTS = "6.0, 2.0, 4.0, 1.0"
+_WEIGHTS = "1.0, 1.0, 4.0, 1.0"
 """Weights of name, type, who and body in the first, rough ranking. A speaker's or subject's name weighs about four."""
 
 _FRESH_S = 60.0
 """How long a word's frequency is believed: counting it means reading all of its rows."""
 
+_COMMON = 500
+"""Rows from which on a frequency is kept; rarer words are counted each time, so that a new word is known at once."""
+
 _KEPT_FREQUENCIES = 50_000
 
 
 class FrequencyCache:
-    """Frequencies of words for a minute; shared by all transactions of a store."""
+    """Frequencies of common words for a minute; shared by all transactions of a store."""
 
     def __init__(self) -> None:
-        self._known: dict[str, tuple[float, int]] = {}
+        self._known: dict[str, tuple[float, Frequency]] = {}
 
-    def get(self, word: str) -> int | None:
+    def get(self, word: str) -> Frequency | None:
         """The frequency, if it was counted less than a minute ago."""
         found = self._known.get(word)
         return found[1] if found is not None and time.monotonic() - found[0] < _FRESH_S else None
 
-    def put(self, word: str, frequency: int) -> None:
+    def put(self, word: str, frequency: Frequency) -> None:
         """Keep a frequency that was just counted."""
         if len(self._known) >= _KEPT_FREQUENCIES:
             self._known.clear()
@@ -47,19 +50,32 @@ class SQLiteIndex:
         self._scope = scope
         self._cache = frequencies
 
-    def frequencies(self, words: Sequence[str]) -> dict[str, int]:
-        """In how many rows each word occurs; up to a minute old."""
+    def frequencies(self, words: Sequence[str]) -> dict[str, Frequency]:
+        """How often each word occurs; of common words up to a minute old."""
         found = {}
         for word in words:
             frequency = self._cache.get(word)
             if frequency is None:
-                row = self._scope.connection.execute(
-                    "SELECT doc FROM search_vocabulary WHERE term = ?", (word,)
-                ).fetchone()
-                frequency = 0 if row is None else int(row[0])
-                self._cache.put(word, frequency)
+                columns = dict(
+                    self._scope.connection.execute("SELECT col, doc FROM search_vocabulary WHERE term = ?", (word,))
+                )
+                who = columns.get("who", 0)
+                # A row may have the word in who and in body; names and types have rows of their own.
+                rows = max(who, columns.get("body", 0)) + columns.get("name", 0) + columns.get("type", 0)
+                frequency = Frequency(rows, who)
+                if rows >= _COMMON:
+                    self._cache.put(word, frequency)
             found[word] = frequency
         return found
+
+    def words_from(self, beginning: str, limit: int, *, in_names: bool) -> list[str]:
+        """Up to `limit` indexed words that begin so, `in_names` only words of names."""
+        column = " AND col = 'name'" if in_names else ""
+        rows = self._scope.connection.execute(
+            f"SELECT DISTINCT term FROM search_vocabulary WHERE term >= ? AND term < ?{column} LIMIT ?",
+            (beginning, beginning + "\U0010ffff", limit),
+        )
+        return [row[0] for row in rows]
 
     def rows(self) -> int:
         """How many rows the index holds."""
@@ -67,15 +83,15 @@ class SQLiteIndex:
         row = self._scope.connection.execute("SELECT block FROM search_index_data WHERE id = 1").fetchone()
         return _first_number(row[0]) if row is not None and row[0] else 0
 
-    def best(self, match: Match, wanted: Filter, limit: int, *, ranked: bool = True) -> list[Hit]:
-        """The `limit` best rows, best first; unranked, the newest rows that match."""
+    def best(self, match: Match, wanted: Filter, limit: int) -> list[Hit]:
+        """The `limit` best rows, best first; for `all_of`, the newest that match, unranked."""
         expression = _expression(match)
         if not expression:
             return []
         self._scope.flush_index()
         parts, values = ([], []) if is_everything(self._scope, wanted) else conditions(self._scope, wanted)
         joined = f" CROSS JOIN entities ON entities.id = {ENTITY_OF_ROW}" if parts else ""
-        score, order = (f"bm25(search_index, {_WEIGHTS})", "2") if ranked else ("0.0", "1 DESC")
+        score, order = ("0.0", "1 DESC") if match.all_of else (f"bm25(search_index, {_WEIGHTS})", "2")
         statement = (
             f"SELECT search_index.rowid, {score} FROM search_index{joined}"
             f" WHERE {' AND '.join(['search_index MATCH ?', *parts])} ORDER BY {order} LIMIT ?"
@@ -91,17 +107,18 @@ def _phrase(words: Sequence[str]) -> str:
 
 def _expression(match: Match) -> str:
     """The match in FTS5's language, or "" if nothing is asked."""
-    wanted = [_phrase(words) for words in match.any_of]
-    wanted += [f"{_phrase(words)} *" for words in match.prefixes]
-    wanted += [f"name : {_phrase(words)} *" for words in match.name_prefixes]
-    parts = [f"({' OR '.join(wanted)})"] if wanted else []
-    parts += [_phrase(words) for words in match.required]
-    if not parts:
-        return ""
-    expression = " AND ".join(parts)
-    for words in match.excluded:
-        expression = f"({expression}) NOT {_phrase(words)}"
-    return expression
+
+    def written(phrases: Sequence[Sequence[str]], operator: str) -> str:
+        return f" {operator} ".join(
+            f"{{name type who}} : {_phrase(words)}" if len(words) == 1 and words[0] in match.labels else _phrase(words)
+            for words in phrases
+        )
+
+    if match.all_of:
+        return written(match.all_of, "AND")
+    if match.any_of and match.helpful:
+        return f"({written(match.any_of, 'OR')}) AND ({written([*match.any_of, *match.helpful], 'OR')})"
+    return written(match.any_of, "OR")
 
 
 def _first_number(record: bytes) -> int:

@@ -175,7 +175,7 @@ def _adopt(connection: Connection, scope: Scope, row: dict[str, Any], versions: 
                 past["commit_message"],
                 _time(past["created_at"], created),
                 number - 1 or None,
-                checksum(data),
+                bytes.fromhex(checksum(data)),
                 row["entity_type"],
             ),
         )

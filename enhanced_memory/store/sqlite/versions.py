@@ -121,10 +121,10 @@ class SQLiteVersions:
     def settle(self, entity: Entity) -> None:
         """Copy the current version's bytes out of the entities row, if they lie there alone: the row will change."""
         self._scope.connection.execute(
-            "UPDATE versions SET (compressed_data, checksum) ="
-            " (SELECT compressed_data, checksum FROM entities WHERE id = versions.entity_id)"
+            "UPDATE versions SET checksum = ?,"
+            " compressed_data = (SELECT compressed_data FROM entities WHERE id = versions.entity_id)"
             " WHERE entity_id = ? AND version_number = ? AND delta_depth = 0 AND compressed_data IS NULL",
-            (entity.id, entity.version),
+            (bytes.fromhex(entity.checksum), entity.id, entity.version),
         )
 
     def _stored(
@@ -166,7 +166,7 @@ class SQLiteVersions:
         entity_type: str | None,
     ) -> None:
         depth, delta_bytes, packed = stored
-        blob, checksum = (None, None) if packed is None else (packed.blob, packed.checksum)
+        blob, checksum = (None, None) if packed is None else (packed.blob, bytes.fromhex(packed.checksum))
         self._scope.connection.execute(
             _INSERT,
             (
@@ -262,7 +262,7 @@ class SQLiteVersions:
                 if number in known:
                     base = known[number]
                     break
-                steps.append((blob, checksum, entity_type))
+                steps.append((blob, checksum.hex() if checksum else "", entity_type))
             if base is None:
                 blob, checksum, first_type = steps.pop()
                 base = (first_type or entity.entity_type, self._keyframe(entity, blob, checksum))

@@ -1,0 +1,341 @@
+"""The language layer: RestrictedPython's compiler and guards, widened where ordinary code needs it.
+
+Above lies the worker, below RestrictedPython and the faces of modules. This layer gives clear errors and stops most
+attacks; it is not the wall. The wall is the operating system's, in `confinement`: an escape from here is expected.
+
+What code can reach is plain data that came through JSON, real builtin types, functions, and faces. That is why C code
+may iterate over it without a guard (`sorted`, `sum`, `zip`): keep it so, and never hand in an object of the host.
+"""
+
+from __future__ import annotations
+
+import ast
+import builtins
+import operator
+import re
+import string
+from collections import Counter, OrderedDict, defaultdict, deque
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from types import CodeType
+from typing import Any, Final
+
+from RestrictedPython.compile import compile_restricted_exec
+from RestrictedPython.Guards import (
+    guarded_iter_unpack_sequence,
+    guarded_unpack_sequence,
+    safe_builtins,
+    safer_getattr,
+    safer_getattr_raise,
+)
+from RestrictedPython.transformer import IOPERATOR_TO_STR, RestrictingNodeTransformer, copy_locations
+
+from enhanced_memory.sandbox.faces import FACES
+
+FILENAME: Final = "<sandbox>"
+"""File name of the code in tracebacks."""
+
+_MAX_REASONS: Final = 3
+_LINE: Final = re.compile(r"Line (\d+): (?:SyntaxError: )?", re.IGNORECASE)
+
+# ------------------------------------------------------------------------------------------------------- compiling
+
+
+class Rejected(Exception):
+    """Code that does not compile under the policy; `line` where it is known."""
+
+    def __init__(self, message: str, line: int | None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.line = line
+
+
+def compile_code(source: str) -> CodeType:
+    """The code object for `source`.
+
+    Raises: Rejected: no Python, or Python that is not available here; the first reasons, each with its line.
+    """
+    try:
+        compiled = compile_restricted_exec(source, FILENAME, dont_inherit=True, policy=_Transformer)
+    except SyntaxError as error:  # what the parser takes and the compiler does not: `return` outside a function
+        raise Rejected(f"line {error.lineno}: {error.msg}", error.lineno) from None
+    except (RecursionError, MemoryError):
+        raise Rejected("the code is nested too deeply", None) from None
+    except ValueError as error:  # null bytes, lone surrogates
+        raise Rejected(f"the code cannot be read: {error}", None) from None
+    if compiled.code is None:
+        first = _LINE.match(compiled.errors[0])
+        reasons = [_LINE.sub(r"line \1: ", reason, count=1) for reason in compiled.errors[:_MAX_REASONS]]
+        raise Rejected("; ".join(reasons), int(first[1]) if first else None)
+    return compiled.code
+
+
+class _Transformer(RestrictingNodeTransformer):
+    """RestrictedPython's rules, and the lines that people write most and it would refuse."""
+
+    def visit_AugAssign(self, node: ast.AugAssign) -> Any:
+        """`d[k] += v` becomes `_inplaceitem_("+=", d, k, v)`; of slices it stays refused."""
+        target = node.target
+        if not isinstance(target, ast.Subscript) or any(isinstance(part, ast.Slice) for part in ast.walk(target.slice)):
+            return super().visit_AugAssign(node)
+        call = ast.Call(
+            func=ast.Name("_inplaceitem_", ast.Load()),
+            args=[
+                ast.Constant(IOPERATOR_TO_STR[type(node.op)]),
+                self.visit(target.value),
+                self.visit(target.slice),
+                self.visit(node.value),
+            ],
+            keywords=[],
+        )
+        statement = ast.Expr(call)
+        copy_locations(statement, node)
+        return statement
+
+    def visit_AnnAssign(self, node: ast.AnnAssign) -> Any:
+        """`x: int = 0` without its annotation."""
+        if node.value is None:
+            plain: ast.stmt = ast.Pass()
+        else:
+            plain = ast.Assign(targets=[node.target], value=node.value)
+        copy_locations(plain, node)
+        return self.visit(plain)
+
+    def visit_arg(self, node: ast.arg) -> Any:
+        """A parameter without its annotation, which would look up names that are not there."""
+        node.annotation = None
+        return super().visit_arg(node)
+
+    def visit_FunctionDef(self, node: ast.FunctionDef) -> Any:
+        """A function without the annotation of its result."""
+        node.returns = None
+        return super().visit_FunctionDef(node)
+
+    def visit_ExceptHandler(self, node: ast.ExceptHandler) -> Any:
+        """`except:` means `except Exception:`, so that it does not swallow the time limit."""
+        if node.type is None:
+            node.type = ast.Name("Exception", ast.Load())
+            ast.copy_location(node.type, node)
+        return super().visit_ExceptHandler(node)
+
+    def visit_Nonlocal(self, node: ast.Nonlocal) -> Any:
+        """`nonlocal`, of names that may be variables: assigning to one is checked like any assignment."""
+        return self._declared(node)
+
+    def visit_Global(self, node: ast.Global) -> Any:
+        """`global`, of names that may be variables."""
+        return self._declared(node)
+
+    def _declared(self, node: ast.Global | ast.Nonlocal) -> ast.AST:
+        for name in node.names:
+            self.check_name(node, name)
+        return node
+
+    def visit_ClassDef(self, node: ast.ClassDef) -> Any:
+        """Refused: with a class come special methods, which the interpreter calls behind the guards."""
+        self.error(node, "classes are not available here; use functions and dicts.")
+        return node
+
+
+# ---------------------------------------------------------------------------------------------------------- guards
+
+_CHANGEABLE: Final = frozenset({dict, list, Counter, OrderedDict, defaultdict, deque})
+
+_INPLACE: Final[Mapping[str, Callable[[Any, Any], Any]]] = {
+    "+=": operator.iadd,
+    "-=": operator.isub,
+    "*=": operator.imul,
+    "/=": operator.itruediv,
+    "//=": operator.ifloordiv,
+    "%=": operator.imod,
+    "**=": operator.ipow,
+    "<<=": operator.ilshift,
+    ">>=": operator.irshift,
+    "|=": operator.ior,
+    "^=": operator.ixor,
+    "&=": operator.iand,
+    "@=": operator.imatmul,
+}
+
+
+class _PlainFormatter(string.Formatter):
+    """`str.format` with plain field names only: `{0.attribute}` and `{0[key]}` would pass by the guards."""
+
+    def get_field(self, field_name: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+        if "." in field_name or "[" in field_name:
+            raise ValueError(f"format field {field_name[:50]!r}: only plain names here; an f-string can say more")
+        return super().get_field(field_name, args, kwargs)
+
+
+_FORMATTER: Final = _PlainFormatter()
+
+
+def _format(template: str, /, *args: Any, **kwargs: Any) -> str:
+    return _FORMATTER.vformat(template, args, kwargs)
+
+
+def _format_map(template: str, mapping: Mapping[str, Any], /) -> str:
+    return _FORMATTER.vformat(template, (), mapping)
+
+
+_FORMATS: Final[Mapping[str, Callable[..., str]]] = {"format": _format, "format_map": _format_map}
+
+
+def _getattr(value: Any, name: str, *default: Any) -> Any:
+    """`getattr` as code may have it: no underscores, frames or code objects, `format` made safe, no `mro`.
+
+    `mro` leads from any exception to BaseException, which would catch the time limit.
+    """
+    if type(name) is str:
+        if name == "mro" and isinstance(value, type):
+            raise AttributeError("'mro' is not available here")
+        if name in _FORMATS:
+            if isinstance(value, str):
+                safe, template = _FORMATS[name], value
+                return lambda *args, **kwargs: safe(template, *args, **kwargs)
+            if isinstance(value, type) and issubclass(value, str):
+                return _FORMATS[name]
+    return safer_getattr(value, name, *default) if default else safer_getattr_raise(value, name)  # type: ignore[no-untyped-call]
+
+
+def _hasattr(value: Any, name: str) -> bool:
+    try:
+        _getattr(value, name)
+    except AttributeError:
+        return False
+    return True
+
+
+def _write(value: Any) -> Any:
+    """`value`, about to be changed by `value[key] = ...` or `del`."""
+    if type(value) not in _CHANGEABLE:
+        raise TypeError(f"a {type(value).__name__} cannot be changed here")
+    return value
+
+
+def _inplace_variable(symbol: str, old: Any, operand: Any) -> Any:
+    return _INPLACE[symbol](old, operand)
+
+
+def _inplace_item(symbol: str, container: Any, key: Any, operand: Any) -> None:
+    _write(container)[key] = _INPLACE[symbol](container[key], operand)
+
+
+def _apply(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+    return function(*args, **kwargs)
+
+
+def _same(value: Any) -> Any:
+    return value
+
+
+def _import(
+    name: str,
+    _globals: Mapping[str, Any] | None = None,
+    _locals: Mapping[str, Any] | None = None,
+    fromlist: Iterable[str] | None = None,
+    level: int = 0,
+) -> Any:
+    """A module's face.
+
+    C code calls this too, with an empty list for `fromlist` (source gives None or a tuple): strptime for _strptime,
+    a pattern's `sub` for re. It drops what it gets and takes the module from sys.modules itself.
+
+    Raises: ImportError: no such face, or no such name on it.
+    """
+    if type(fromlist) is list:
+        return None
+    face = None if level else FACES.get(name)
+    if face is None:
+        raise ImportError(f"{name[:50]!r} cannot be imported here; available: {', '.join(FACES)}")
+    for wanted in fromlist or ():
+        if not hasattr(face, wanted):
+            raise ImportError(f"{name} has no {wanted[:50]!r} here")
+    return face
+
+
+# --------------------------------------------------------------------------------------------------------- globals
+
+_WITHHELD: Final = """
+    BaseException GeneratorExit KeyboardInterrupt SystemExit __build_class__ _getattr_ delattr id setattr
+"""
+"""Of RestrictedPython's builtins: what catches or imitates the time limit, makes classes, or tells addresses."""
+
+_MORE: Final = """
+    all any ascii bin bytes dict enumerate filter format frozenset iter list map max min next reversed set sorted sum
+    tuple zip StopAsyncIteration TimeoutError RecursionError UnicodeError
+"""
+
+_BUILTINS: Final[Mapping[str, Any]] = {
+    **{name: value for name, value in safe_builtins.items() if name not in _WITHHELD.split()},
+    **{name: getattr(builtins, name) for name in _MORE.split()},
+    "getattr": _getattr,
+    "hasattr": _hasattr,
+    "__import__": _import,
+}
+
+_GUARDS: Final[Mapping[str, Any]] = {
+    "__name__": "sandbox",
+    "_getattr_": _getattr,
+    "_getitem_": operator.getitem,
+    "_getiter_": _same,
+    "_iter_unpack_sequence_": guarded_iter_unpack_sequence,
+    "_unpack_sequence_": guarded_unpack_sequence,
+    "_write_": _write,
+    "_inplacevar_": _inplace_variable,
+    "_inplaceitem_": _inplace_item,
+    "_apply_": _apply,
+}
+
+
+class Printed:
+    """What the code printed: one text for all its functions, cut at `max_bytes`.
+
+    (RestrictedPython's own collector is one per function and has no bound.)
+    """
+
+    def __init__(self, max_bytes: int) -> None:
+        self._max_bytes = max_bytes
+        self._left = max_bytes
+        self._pieces: list[str] = []
+
+    def __call__(self, _: object) -> Printed:
+        """The collector for another function of the code: the same."""
+        return self
+
+    def _call_print(
+        self, *values: Any, sep: str | None = " ", end: str | None = "\n", file: Any = None, flush: bool = False
+    ) -> None:
+        del flush  # there is nothing to flush
+        if file is not None:
+            raise TypeError("print(file=...) is not available here")
+        sep, end = " " if sep is None else sep, "\n" if end is None else end
+        for number, value in enumerate(values):
+            if number:
+                self._add(sep)
+            self._add(str(value))
+        self._add(end)
+
+    def _add(self, text: str) -> None:
+        if self._left < 0:
+            return
+        data = text[: self._left + 1].encode(errors="replace")  # half a surrogate pair fits in no answer
+        kept = data[: self._left].decode(errors="ignore")
+        self._pieces.append(kept)
+        self._left -= len(data)
+        if self._left < 0:
+            self._pieces.append(f"\n[cut at {self._max_bytes:,} bytes]")
+
+    def text(self) -> str:
+        """All of it, with a mark at the end where it was cut."""
+        return "".join(self._pieces)
+
+
+def make_globals(names: Mapping[str, Any], printed: Printed) -> dict[str, Any]:
+    """The global names of one run: builtins, guards, `result` = None, and `names` (functions and variables)."""
+    return {
+        "__builtins__": dict(_BUILTINS),
+        **_GUARDS,
+        "_print_": printed,
+        "result": None,
+        **names,
+    }
