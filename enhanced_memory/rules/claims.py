@@ -1,8 +1,9 @@
 """An observation taken apart: of whom or what it speaks, what it says, whether it affirms or denies, and since when.
 
-Above it lie `rules.slots` and `rules.conflicts`; below it `rules.quantities`, `rules.meanings` and `rules.words`. Memories are
-short statements ("Prefers tea at home", "User's timezone is CET"): the first verb parts the subject from the rest, the
-prepositions part the rest. What cannot be told apart so is still compared by its words.
+Above it lie `rules.slots`, `rules.judging` and `rules.conflicts`; below it `rules.quantities`, `rules.phrases`,
+`rules.meanings` and `rules.words`. Memories are short statements ("Prefers tea at home", "User's timezone is CET"): the
+first verb parts the subject from the rest, the prepositions part the rest. What cannot be told apart so is still compared
+by its words.
 """
 
 from __future__ import annotations
@@ -13,32 +14,32 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
 
-from enhanced_memory.rules.meanings import OPPOSITE_VERBS, is_inflected, is_verb, term, with_plain_phrases
+from enhanced_memory.rules.lexicon import OPPOSITE_VERBS, words_of
+from enhanced_memory.rules.meanings import is_inflected, is_verb, term
+from enhanced_memory.rules.phrases import with_plain_phrases
 from enhanced_memory.rules.quantities import with_quantities
 from enhanced_memory.rules.words import plain
 
 Terms = frozenset[str]
 
-_USER: Final = frozenset(
-    """user i me my mine we us our ours he she him his her hers they them their you your it its himself herself themselves
-    myself""".split()
+_USER: Final = words_of(
+    """user i me my mine we us our ours he she him his her hers they them their you your it its himself herself
+    themselves myself"""
 )
-_DETERMINERS: Final = frozenset(
-    "the a an this that these those my our your his her their its user any every each".split()
+_DETERMINERS: Final = words_of("the a an this that these those my our your his her their its user any every each")
+_AUXILIARY: Final = words_of(
+    "is are was were am be been being has have had do does did will would should must can could may might shall"
 )
-_AUXILIARY: Final = frozenset(
-    "is are was were am be been being has have had do does did will would should must can could may might shall".split()
+_BE: Final = words_of("is are was were am be been being")
+_PREPOSITIONS: Final = words_of(
+    """in on at for from to by with since until till after before during about over under as into onto via per
+    without through between using instead near around against than because when while if unless within upon"""
 )
-_BE: Final = frozenset("is are was were am be been being".split())
-_PREPOSITIONS: Final = frozenset(
-    """in on at for from to by with since until till after before during about over under as into onto via per without
-    through between using instead near around against than because when while if unless within upon""".split()
-)
-_UNSAID: Final = _USER | frozenset(
-    """the a an this that these those of and or so very really quite just also too still already always never often usually
-    sometimes rarely now currently anymore some all every each any no not there here own more most please be is are was
-    were am been being do does did will would should must can could may might shall has have had get gets got make made
-    use uses used using make let that which who whom whose what as""".split()
+_UNSAID: Final = _USER | words_of(
+    """the a an this that these those of and or so very really quite just also too still already always never often
+    usually sometimes rarely now currently anymore some all every each any no not there here own more most
+    please be is are was were am been being do does did will would should must can could may might shall has
+    have had get gets got make made use uses used using make let that which who whom whose what as"""
 )
 _FREQUENCY: Final = {
     "always": 4,
@@ -53,10 +54,10 @@ _FREQUENCY: Final = {
     "seldom": 1,
     "hardly": 1,
 }
-_NOT: Final = frozenset("not never no none nobody nothing without neither nor hardly".split())
+_NOT: Final = words_of("not never no none nobody nothing without neither nor hardly")
 _HEDGE: Final = re.compile(
-    r"\b(?:might|(?<!in )(?<!of )(?<!by )(?<!since )(?<!last )may(?= [a-z])|maybe|perhaps|possibly|probably|could|wants? to|wish(?:es)?|hop(?:es?|ing) to|plan(?:s|ning)? (?:to|on|a|for)"
-    r"|consider(?:s|ing)?|think(?:s|ing)? (?:of|about)|would|intends? to|aims? to|dreams? of|going to|tempted|if)\b"
+    r"\b(?:might|(?<!in )(?<!of )(?<!by )(?<!since )(?<!last )may(?= [a-z])|maybe|perhaps|possibly|probably|could"
+    r"|wants? to|wish(?:es)?|hop(?:es?|ing) to|plan(?:s|ning)? (?:to|on|a|for)|consider(?:s|ing)?|think(?:s|ing)? (?:of|about)|would|intends? to|aims? to|dreams? of|going to|tempted|if)\b"
 )
 _NOW: Final = re.compile(
     r"\b(?:as of (?:(?:now|today|this|last|next|early|late|mid)? ?@?[\w-]*),?|from now on,?|these days|at the moment"
@@ -64,16 +65,21 @@ _NOW: Final = re.compile(
 )
 _ENDED: Final = re.compile(r"\b(?:(no longer|used to(?= \w))|any ?more|any longer)\b")
 _CHANGED: Final = frozenset(
-    term(word)
-    for word in """switch move migrate upgrade downgrade change transition convert transfer relocate rename replace swap
-    trade raise increase lower reduce decrease grow postpone reschedule push delay shift extend bump rewrite turn become
-    promote adopt join quit update shorten double triple halve redesign port rise fall adjust""".split()
+    map(
+        term,
+        words_of(
+            """switch move migrate upgrade downgrade change transition convert transfer relocate rename replace swap trade
+    raise increase lower reduce decrease grow postpone reschedule push delay shift extend bump rewrite turn
+    become promote adopt join quit update shorten double triple halve redesign port rise fall adjust slip
+    climb shrink jump cut expand relaunch drop"""
+        ),
+    )
 )
-_RENEWED: Final = frozenset(term(word) for word in "get have buy start receive order begin accept take".split())
+_RENEWED: Final = frozenset(map(term, words_of("get have buy start receive order begin accept take")))
 """Verbs by which something new takes the place of what was."""
-_TOKEN: Final = re.compile(r"@[\w:.%-]*[\w%]|[^\W_](?:[\w'’./+#&-]*[\w+#])?|[:,;()]")
+_TOKEN: Final = re.compile(r"@[\w:.%-]*[\w%]|[^\W_](?:[\w'\u2019./+#&-]*[\w+#])?|[:,;()]")
 _SPEAKER: Final = re.compile(
-    r"(?:[\[(]?\d[\w :,./+-]{0,40}?[\])]?\s+)?(?P<who>[A-Z][\w'’.-]*(?: [A-Z][\w'’.-]*){0,2}):\s+"
+    r"(?:[\[(]?\d[\w :,./+-]{0,40}?[\])]?\s+)?(?P<who>[A-Z][\w'\u2019.-]*(?: [A-Z][\w'\u2019.-]*){0,2}):\s+"
     r"(?=.*\b(?:I|[Mm]y|[Ww]e|[Oo]ur|[Mm]e)\b)"
 )
 """A date and a speaker's name before what is said in the first person."""
@@ -87,7 +93,8 @@ class Claim:
     where there is none; `object`: terms up to the first preposition; `scopes`: preposition -> terms behind it; `words`:
     terms of all words that say something, without verbs that say nothing by themselves; `quantities`: in order;
     `affirms`: False where it denies; `change`: "now", "ended", "changed" or ""; `hedged`: only possible, planned or
-    wished; `past`: told as over; `done`: told as happened, or as the state after it; `frequency` 0 never .. 4 always, None unsaid.
+    wished; `past`: told as over; `done`: told as happened, or as the state after it;
+    `frequency` 0 never .. 4 always, None unsaid.
     """
 
     text: str
@@ -113,7 +120,9 @@ class Claim:
     def show(self, terms: Terms) -> str:
         """The claim's own words for some of its terms, in its order."""
         words = [
-            word for word in _TOKEN.findall(self.plain) if word[0] != "@" and term(word.removesuffix("'s")) in terms
+            word
+            for word in _TOKEN.findall(self.plain)
+            if not word.startswith("@") and term(word.removesuffix("'s")) in terms
         ]
         return " ".join(dict.fromkeys(words)).replace("_", " ")
 
@@ -123,7 +132,7 @@ class Claim:
         return self.object or frozenset().union(*(terms for _, terms, _ in self.scopes))
 
 
-_LETTERS: Final = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)*")
+_LETTERS: Final = re.compile(r"[^\W\d_]+(?:['\u2019][^\W\d_]+)*")
 
 
 def _expanded(text: str) -> str:
@@ -131,14 +140,14 @@ def _expanded(text: str) -> str:
     return _LETTERS.sub(
         lambda match: (
             " ".join(plain(match.group()))
-            if "'" in match.group() or "’" in match.group() or match.group().lower() in _SPELLED
+            if "'" in match.group() or "\u2019" in match.group() or match.group().lower() in _SPELLED
             else match.group().lower()
         ),
         text,
     )
 
 
-_SPELLED: Final = frozenset("favourite cannot cant dont doesnt didnt isnt im ive gonna wanna gotta wont".split())
+_SPELLED: Final = words_of("favourite cannot cant dont doesnt didnt isnt im ive gonna wanna gotta wont")
 
 
 @lru_cache(maxsize=65_536)
@@ -182,7 +191,9 @@ def _parsed(written: str, text: str, tokens: list[str], names: Terms, change: st
         done = (
             is_inflected(tokens[start]) and not tokens[start].endswith(("s", "ing")) and tokens[start] not in _AUXILIARY
         )
-        past = bool(stands & {"was", "were"}) or not stands and (tokens[start].endswith("ed") or tokens[start] in _PAST)
+        past = bool(stands & {"was", "were"}) or (
+            not stands and (tokens[start].endswith("ed") or tokens[start] in _PAST)
+        )
     said = term(verb) if verb else ""
     if verb in _AUXILIARY:
         said = "be" if verb in _BE else "have" if verb in {"has", "have", "had"} else said
@@ -201,7 +212,7 @@ def _parsed(written: str, text: str, tokens: list[str], names: Terms, change: st
     if said in {"stop", "quit", "cancel"} and object_:
         change = change or "ended"
     elif not hedged and (
-        said in _CHANGED and (done or tokens[start].endswith("ing")) or said in _RENEWED and "new" in tokens
+        (said in _CHANGED and (done or tokens[start].endswith("ing"))) or (said in _RENEWED and "new" in tokens)
     ):
         change = change or "changed"
     words = subject | _terms(object_) | frozenset().union(*(terms for _, terms, _ in scopes))
@@ -214,25 +225,25 @@ def _parsed(written: str, text: str, tokens: list[str], names: Terms, change: st
         _terms(object_),
         tuple(scopes),
         words,
-        tuple(token for token in tokens if token[0] == "@"),
+        tuple(token for token in tokens if token.startswith("@")),
         denials % 2 == 0,
         change,
         hedged,
         past,
         done,
-        written.rstrip("\"'”’) ").endswith(("?", "？")),
+        written.rstrip("\"'”\u2019) ").endswith(("?", "\uff1f")),
         frequency,
         names,
         text,
     )
 
 
-_PAST: Final = frozenset(
-    """went bought sold left lost met ate drank drove ran wrote spoke built taught began grew sent kept held paid gave took
-    got made did had rose fell chose broke quit knew thought saw swam rode wore won felt told said became came found was
-    were""".split()
+_PAST: Final = words_of(
+    """went bought sold left lost met ate drank drove ran wrote spoke built taught began grew sent kept held paid
+    gave took got made did had rose fell chose broke quit knew thought saw swam rode wore won felt told said
+    became came found was were"""
 )
-_LIGHT: Final = frozenset("be have do get make use".split()) | {
+_LIGHT: Final = words_of("be have do get make use") | {
     term("use"),
     term("make"),
     term("have"),
@@ -250,20 +261,19 @@ def _predicate(tokens: list[str]) -> tuple[int, str]:
     for at in range(place, count):
         token = tokens[at]
         following = tokens[at + 1] if at + 1 < count else ""
-        if token == ":":
+        if tokens[at] == ":":
             return (at, ":") if at else (0, "")
         if token in _AUXILIARY:
             return _main_verb(tokens, at)
         if token in _PREPOSITIONS and at > place:
-            if not any(other in _AUXILIARY or is_verb(other) and is_inflected(other) for other in tokens[at + 1 :]):
+            if not any(other in _AUXILIARY or (is_verb(other) and is_inflected(other)) for other in tokens[at + 1 :]):
                 return 0, ""
             continue
         if not is_verb(token) or following in _AUXILIARY or following == ":":
             continue
         if at == place and (place == 0 or tokens[place - 1] not in {"my", "our", "your", "his", "her", "their", "its"}):
             if token.endswith("ing") and (
-                is_verb(following)
-                and is_inflected(following)
+                (is_verb(following) and is_inflected(following))
                 or set(tokens[at + 1 : at + 5]) & (_BE | {"has", "must", "will"})
             ):
                 continue
@@ -308,17 +318,17 @@ def _main_verb(tokens: list[str], at: int) -> tuple[int, str]:
     return place, tokens[place]
 
 
-_NOUNS: Final = frozenset(
-    "build deploy test run call cache commit release update report name cost load plan trade help log order price"
-    " flight trip talk walk work backup deployment visit rent dig load query stand stay use change".split()
+_NOUNS: Final = words_of(
+    "build deploy test run call cache commit release update report name cost load plan trade help log order price flight"
+    " trip talk walk work backup deployment visit rent dig query stand stay use change"
 )
 """Words that are verbs by their form, and nouns where another verb follows."""
-_STATES: Final = frozenset(
-    "married engaged divorced closed required allowed encrypted broken retired expected open excited limited".split()
+_STATES: Final = words_of(
+    "married engaged divorced closed required allowed encrypted broken retired expected open excited limited"
 )
-_PARTICIPLES: Final = frozenset(
-    """built written rewritten hidden held kept sent taught given taken made driven run bought sold met begun grown paid
-    chosen broken spoken lost put set born told found got gone become split""".split()
+_PARTICIPLES: Final = words_of(
+    """built written rewritten hidden held kept sent taught given taken made driven run bought sold met begun grown
+    paid chosen broken spoken lost put set born told found got gone become split"""
 )
 
 
@@ -341,19 +351,21 @@ def _parts(after: list[str]) -> tuple[list[str], list[tuple[str, Terms, tuple[st
     current = object_
     for at, token in enumerate(after):
         following = after[at + 1] if at + 1 < len(after) else ""
-        if token == "to" and is_verb(following) and not following.endswith(("s", "ing")):
+        if after[at] == "to" and is_verb(following) and not following.endswith(("s", "ing")):
             continue
         if token in _PREPOSITIONS and following and following not in _PREPOSITIONS:
             current = []
             scopes.append((token, current))
         elif token not in {",", ";", "(", ")", ":"}:
             current.append(token)
-    return object_, [(name, _terms(words), tuple(word for word in words if word[0] == "@")) for name, words in scopes]
+    return object_, [
+        (name, _terms(words), tuple(word for word in words if word.startswith("@"))) for name, words in scopes
+    ]
 
 
 def _terms(tokens: list[str]) -> Terms:
     return frozenset(
         term(token.removesuffix("'s"))
         for token in tokens
-        if token[0] != "@" and token not in _UNSAID and token not in ",;:()"
+        if not token.startswith("@") and token not in _UNSAID and token not in ",;:()"
     )

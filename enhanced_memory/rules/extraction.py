@@ -1,10 +1,10 @@
 """Facts in conversations: which sentences are worth remembering, of what kind they are, and how sure that is.
 
 Above it lies the extraction operation; below it `rules.sentences`, which finds the sentences, `rules.words`, the word
-classes, and `rules.kinds`, the phrases. A sentence earns points for what statements of fact have in common (people speak
-of themselves, with a verb of doing, a time, a name, words not met before; a standing rule, a need, a decision) and loses
-some for what the talk around facts has in common (advice, hypotheses, trouble of the moment). Questions are no facts.
-`tests/quality/extraction.py` measures what that is worth.
+classes, and `rules.kinds`, the phrases. A sentence earns points for what statements of fact have in common (people
+speak of themselves, with a verb of doing, a time, a name, words not met before; a standing rule, a need, a decision)
+and loses some for what the talk around facts has in common (advice, hypotheses, trouble of the moment). Questions are
+no facts. `tests/quality/extraction.py` measures what that is worth.
 """
 
 from __future__ import annotations
@@ -55,16 +55,18 @@ _DIRECT_ANSWER: Final = 12
 """Longest bare answer to a question, in words."""
 
 _QUESTION: Final = re.compile(
-    r"(?:how|what|when|where|which|who|whose|why) (?:about|am|are|can|could|did|do|does|else|if|is|likely|long|many|much|should"
-    r"|the|was|were|will|would|wrote)\b|(?:am|are|can|could|did|do|does|has|have|is|may|should|was|were|will|would)"
+    r"(?:how|what|when|where|which|who|whose|why) (?:about|am|are|can|could|did|do|does|else|if|is|likely|long|many"
+    r"|much|should|the|was|were|will|would|wrote)\b"
+    r"|(?:am|are|can|could|did|do|does|has|have|is|may|should|was|were|will|would)"
     r" (?:anyone|he|i|it|my|she|that|the|there|they|this|we|you|your)\b"
 )
+_CLOSERS: Final = "\"'\u201d\u2019)*_ "
 _POLITE_RULE: Final = re.compile(r"(?:can|could|will|would) you (?:\w+ ){0,2}?(?:always|never|from now on)\b")
 _ASKS_FOR_A_THING: Final = re.compile(r"\b(?:how|or|what|when|where|which|who)\b", re.IGNORECASE)
 _ASKED_OF_AN_ASSISTANT: Final = re.compile(r"\b(?:like|need|want) you to\b")
 _STATE: Final = re.compile(
-    r"(?:\w+ ){1,5}?(?:are|belongs?|costs?|depends?|ends?|expects?|goes?|handles?|happens?|has|is|lives?|needs?|owns?|requires?"
-    r"|runs?|starts?|stores?|supports?|talks?|uses?|works?)\b"
+    r"(?:\w+ ){1,5}?(?:are|belongs?|costs?|depends?|ends?|expects?|goes?|handles?|happens?|has|is|lives?|needs?|owns?"
+    r"|requires?|runs?|starts?|stores?|supports?|talks?|uses?|works?)\b"
 )
 
 
@@ -72,10 +74,11 @@ _STATE: Final = re.compile(
 class Fact:
     """Something worth remembering.
 
-    text: the sentence as said, after its date and speaker where the conversation tells them, and before the question where it
-    is the bare answer to one. line: the line it begins in, from 1. span: where the sentence starts and ends in the
-    conversation, in characters. negated: whether it denies or forbids. confidence: 0..1. speaker: as the conversation writes
-    it, None where it does not. subject: whom it is about: the speaker, or "user" where nobody is named.
+    text: the sentence as said, after its date and speaker where the conversation tells them, and before the question
+    where it is the bare answer to one. line: the line it begins in, from 1. span: where the sentence starts and ends
+    in the conversation, in characters. negated: whether it denies or forbids. confidence: 0..1. speaker: as the
+    conversation writes it, None where it does not. subject: whom it is about: the speaker, or "user" where nobody is
+    named.
     """
 
     text: str
@@ -90,7 +93,8 @@ class Fact:
 
 @dataclass(slots=True)
 class _Statement:
-    """A sentence that is no question, with its points. `standing`: a rule, need, decision or preference in plain words."""
+    """A sentence that is no question, with its points. `standing`: a rule, need, decision or preference in plain
+    words."""
 
     sentence: Sentence
     kind: Kind
@@ -191,8 +195,8 @@ def _names(speakers: set[str]) -> frozenset[str]:
 def _weighed(utterance: list[_Statement]) -> list[_Statement]:
     """What somebody says in one go, all but the best having become less telling.
 
-    Plain rules, needs, decisions and preferences keep their points, and so does what a user tells an assistant: people tell
-    each other stories, but an assistant what it is to know.
+    Plain rules, needs, decisions and preferences keep their points, and so does what a user tells an assistant:
+    people tell each other stories, but an assistant what it is to know.
     """
     others = [
         each for each in utterance if not each.standing and (each.sentence.speaker or "user").lower() not in USERS
@@ -225,14 +229,15 @@ def _read(sentence: Sentence, names: frozenset[str]) -> _Reading:
 
 def _is_question(reading: _Reading) -> bool:
     """Whether a sentence asks; a standing rule put as a polite question does not."""
-    asks = reading.sentence.text.rstrip("\"'”’)*_ ").endswith(("?", "？")) or _QUESTION.match(reading.said)
+    asks = reading.sentence.text.rstrip(_CLOSERS).endswith(("?", "\uff1f")) or _QUESTION.match(reading.said)
     return bool(asks) and not _POLITE_RULE.match(reading.said)
 
 
 def _judge(reading: _Reading, content: frozenset[str], new: int, asked: str, *, first: bool) -> _Statement:
     """A sentence with its kind and points, as it stands alone.
 
-    `new` of the words of its `content` were not met before. `asked` is the question put to the speaker just before, or "".
+    `new` of the words of its `content` were not met before. `asked` is the question put to the speaker just before,
+    or "".
     """
     tokens, every = reading.tokens, reading.every
     person = _first_person(tokens)
@@ -279,7 +284,9 @@ def _talk(reading: _Reading, kind: Kind | None, *, acts: bool, rule: bool) -> fl
     points = 0.0
     head = reading.tokens[0]
     if not rule:
-        points += (_ADVICE if head in words.SECOND else _ADDRESS * (not reading.every.isdisjoint(words.SECOND))) + _TASK * bool(_ASKED_OF_AN_ASSISTANT.search(reading.said))
+        points += (
+            _ADVICE if head in words.SECOND else _ADDRESS * (not reading.every.isdisjoint(words.SECOND))
+        ) + _TASK * bool(_ASKED_OF_AN_ASSISTANT.search(reading.said))
     if head in words.POINTING and not acts:
         points += _POINTING
     if head == "let" and kind != "decision":

@@ -11,7 +11,7 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from enhanced_memory.rules.words import FEELINGS
+from enhanced_memory.rules.words import CALENDAR, FEELINGS, word_set
 
 Kind = Literal["preference", "requirement", "rule", "usage", "identity", "decision", "plan", "event"]
 
@@ -32,103 +32,116 @@ class _Phrase:
     pattern: re.Pattern[str]
 
 
-def _phrase(kind: Kind, points: float, cues: str, pattern: str) -> _Phrase:
-    return _Phrase(kind, points, frozenset(cues.split()), re.compile(pattern))
+def _phrase(kind: Kind, points: float, cues: str, *patterns: str) -> _Phrase:
+    return _Phrase(kind, points, word_set(cues), re.compile("|".join(patterns)))
 
 
-_TRANSIENT: Final = "|".join(sorted(FEELINGS - {""}))
 _PRONOUN: Final = r"(?:he|i|it|she|that|there|these|they|this|those|we|what|you)\b"
+_NOT_FORBIDDEN: Final = (
+    r"(?:be|believe|bother|care|forget|get|have|hesitate|know|like|mind|need|see|think|understand|want|worry)\b"
+)
+_NO_THING: Final = r"(?:doubt|i|idea|it|need|one|problem|rush|same|thanks|that|the|this|way|worries)\b"
+_TRANSIENT: Final = "|".join(sorted(FEELINGS - {""}))
+_DAY_OR_MONTH: Final = "|".join(sorted(CALENDAR))
+
+# The first phrase that a sentence holds tells its kind.
 _PHRASES: Final = (
     _phrase(
         "rule",
         STRONG,
-        "always never avoid ensure only do make be stop remember no keep reply answer respond ask",
-        r"^(?:(?:always|never(?! mind)|avoid|ensure|only|(?:make|be) sure|remember to)\b"
-        r"|do not (?:ever )?(?!(?:be|believe|bother|care|forget|get|have|hesitate|know|like|mind|need|see|think|understand"
-        r"|want|worry)\b)"
-        r"|stop \w+ing\b|no (?!(?:doubt|i|idea|it|need|one|problem|rush|same|thanks|that|the|this|way|worries)\b)\w+ (?!\w+$)"
-        r"|keep (?:\w+ )+?(?:under|below|short|small)\b|(?:reply|answer|respond) (?:in|with)\b|ask me (?:first|before)\b)",
+        "always answer ask avoid be do ensure keep make never no only remember reply respond stop",
+        r"^(?:always|never(?! mind)|avoid|ensure|only|(?:be|make) sure|remember to|ask me (?:before|first))\b",
+        rf"^do not (?:ever )?(?!{_NOT_FORBIDDEN})",
+        rf"^no (?!{_NO_THING})\w+ (?!\w+$)",
+        r"^stop \w+ing\b",
+        r"^keep (?:\w+ )+?(?:below|short|small|under)\b",
+        r"^(?:answer|reply|respond) (?:in|with)\b",
     ),
     _phrase(
         "rule",
         STRONG,
-        "now going by this whenever every you always never",
-        r"\b(?:from now on|going forward|by default|in this (?:repo|repository|project|codebase)|whenever (?:you|we)|every time"
-        r"|before (?:every|each)|(?:you|we) (?:must|should|can|may) (?:always|never)|when (?:you|we) .{1,80} (?:always|never))\b",
+        "always by every going never now this whenever",
+        r"\b(?:from now on|going forward|by default|every time|before (?:each|every)|whenever (?:we|you))\b",
+        r"\bin this (?:codebase|project|repo|repository)\b",
+        r"\b(?:we|you) (?:can|may|must|should) (?:always|never)\b",
+        r"\bwhen (?:we|you) .{1,80} (?:always|never)\b",
     ),
     _phrase("rule", WEAK, "always never", r"\bwe (?:always|never) (?!been|had)"),
     _phrase(
         "rule",
         STRONG,
-        "must should shall may need needs has have",
-        rf"^(?!{_PRONOUN})(?:(?:all|any|each|every) (?:\w+ ){{1,6}}?(?:needs?|ha(?:s|ve) to|must)\b"
-        r"|(?:\w+ ){1,6}?(?:must|should|shall|may not)\b(?! have (?:been|had|\w+ed)\b))",
+        "has have may must need needs shall should",
+        rf"^(?!{_PRONOUN})(?:all|any|each|every) (?:\w+ ){{1,6}}?(?:ha(?:s|ve) to|must|needs?)\b",
+        rf"^(?!{_PRONOUN})(?:\w+ ){{1,6}}?(?:may not|must|shall|should)\b(?! have (?:been|had|\w+ed)\b)",
     ),
     _phrase(
         "decision",
         STRONG,
-        """agreed approved changed chose chosen decided dropping final gave go going let longer migrated moved opted quit settled
-        stick stopped switched voted""",
-        r"\b(?:(?:been|has|have|i|team|was|we) (?:have )?(?:agreed|chose|chosen|decided|migrated|opted|settled|switched|voted)"
-        r"|moved (?:\w+ ){1,5}?to|no longer|(?:go|going|stick) with|changed my mind|let us use|approved|final decision"
-        r"|(?:i|we) (?:gave up|quit|stopped)|(?:am|are) dropping)\b",
-    ),
-    _phrase(
-        "decision",
-        STRONG,
-        "instead not over rather",
-        r"\b(?:pick|take|use|using) (?:\w+ ){1,5}?(?:not|instead of|rather than|over)\b",
+        """agreed approved changed chose chosen decided dropping final gave go going instead let longer migrated moved
+        not opted over quit rather settled stick stopped switched voted""",
+        r"\b(?:been|has|have|i|team|was|we) (?:have )?(?:agreed|chose|chosen|decided|migrated|opted|settled)\b",
+        r"\b(?:been|has|have|i|team|was|we) (?:have )?(?:switched|voted)\b",
+        r"\b(?:no longer|(?:go|going|stick) with|changed my mind|let us use|approved|final decision)\b",
+        r"\b(?:i|we) (?:gave up|quit|stopped)\b",
+        r"\b(?:am|are) dropping\b",
+        r"\bmoved (?:\w+ ){1,5}?to\b",
+        r"\b(?:pick|take|use|using) (?:\w+ ){1,5}?(?:instead of|not|over|rather than)\b",
     ),
     _phrase(
         "preference",
         STRONG,
         "best care easier fan favorite fond keen prefer preferred prefers rather stand",
-        r"\b(?:prefers?|preferred|favorite|would rather|fan of|fond of|keen on|can not stand|do not care for|works? best for"
-        r"|easier (?:for me|to))\b",
+        r"\b(?:prefers?|preferred|favorite|would rather|fan of|fond of|keen on|can not stand|do not care for)\b",
+        r"\b(?:works? best for|easier (?:for me|to))\b",
     ),
     _phrase(
         "preference",
         WEAK,
         "dislike dislikes enjoy enjoys hate hates into like likes love loves",
-        r"\b(?:i|we) (?:\w+ ){0,2}?(?:dislike|enjoy|hate|like|love)(?! (?:it|that|these|this|those)(?! when)\b)"
-        r"|\bi am (?:really )?into\b|\b(?:dislikes|enjoys|hates|likes|loves)\b",
+        r"\b(?:i|we) (?:\w+ ){0,2}?(?:dislike|enjoy|hate|like|love)(?! (?:it|that|these|this|those)(?! when)\b)",
+        r"\bi am (?:really )?into\b",
+        r"\b(?:dislikes|enjoys|hates|likes|loves)\b",
     ),
     _phrase(
         "requirement",
         STRONG,
         "below budget can deadline has have least may most must need needs require required requirement requires wants",
-        r"(?<!\bi )\b(?:needs? to|ha(?:s|ve) to|we need|must|requires?|required|requirement|deadline|budget|may not|at least"
-        r"|at most|(?:be|stay) below|we can not (?!believe|imagine|thank|wait)|(?:client|customer|legal|management) wants)\b",
+        r"(?<!\bi )\b(?:needs? to|ha(?:s|ve) to|we need|must|may not|requires?|required|requirement|deadline|budget)\b",
+        r"\b(?:at least|at most|(?:be|stay) below|(?:client|customer|legal|management) wants)\b",
+        r"\bwe can not (?!believe|imagine|thank|wait)",
     ),
     _phrase(
         "plan",
         WEAK,
         "am are goal going hoping intend intends next plan planning plans scheduled thinking tomorrow want wants will",
-        r"\b(?:going to|plan(?:s|ning)?|will|scheduled|intends?|hoping to|goal|wants? to|thinking of"
-        r"|next (?:week|month|year|quarter)|tomorrow|(?:am|are) \w+ing .*\b(?:in|on) (?:monday|tuesday|wednesday|thursday|friday"
-        r"|saturday|sunday|january|february|march|april|may|june|july|august|september|october|november|december))\b",
+        r"\b(?:goal|going to|hoping to|intends?|plan|planning|plans|scheduled|thinking of|tomorrow|wants? to|will)\b",
+        r"\bnext (?:month|quarter|week|year)\b",
+        rf"\b(?:am|are) \w+ing .*\b(?:in|on) (?:{_DAY_OR_MONTH})\b",
     ),
     _phrase(
         "identity",
         STRONG,
         "am call charge leads maintains manages name owns responsible",
-        r"^(?:call me|my (?:\w+ )?name is)\b|\b(?:owns|leads|manages|maintains|(?:in charge|responsible) (?:for|of))\b"
-        rf"|^i am (?:an? )?(?!(?:{_TRANSIENT})\b|\w+ing\b)\w+(?: \w+)?$",
+        r"^(?:call me|my (?:\w+ )?name is)\b",
+        rf"^i am (?:an? )?(?!(?:{_TRANSIENT})\b|\w+ing\b)\w+(?: \w+)?$",
+        r"\b(?:owns|leads|manages|maintains|(?:in charge|responsible) (?:for|of))\b",
     ),
     _phrase(
         "identity",
         WEAK,
         "am are grew have live my speak studied work",
-        r"^(?:i am|i have (?:lived|two|three|an?|no)|i live|i work (?:at|as|for|in)|my \w+ (?:is|are)|we are|i speak|i studied"
-        r"|i grew)\b(?! \w+ing\b)",
+        r"^(?:i am|i live|i speak|i studied|i grew|i work (?:as|at|for|in)|we are)\b(?! \w+ing\b)",
+        r"^i have (?:an?|lived|no|three|two)\b",
+        r"^my \w+ (?:are|is)\b(?! \w+ing\b)",
     ),
     _phrase(
         "usage",
         WEAK,
-        """are built called deploy deploys each every go goes host hosted is keep kept live lives run runs shipped stored talks
+        """are built deploy deploys each every go goes host hosted is keep kept live lives run runs shipped stored talks
         use used uses using version work written""",
-        r"\b(?:use|uses|using|used|deploys?|runs?|host|hosted|written in|built (?:in|on|with)|stored|lives? (?:in|on)|version"
-        r"|every|each|shipped|kept|keep|goe?s? through|talks to|work (?:on|with)|(?:is|are) (?:at|in|on|under))\b",
+        r"\b(?:deploys?|each|every|host|hosted|keep|kept|runs?|shipped|stored|use|used|uses|using|version)\b",
+        r"\b(?:built (?:in|on|with)|goe?s? through|lives? (?:in|on)|talks to|work (?:on|with)|written in)\b",
+        r"\b(?:are|is) (?:at|in|on|under)\b",
     ),
 )
 _NEGATED: Final = re.compile(
@@ -138,9 +151,9 @@ _NEGATED: Final = re.compile(
 
 
 def kind_of(said: str, tokens: AbstractSet[str]) -> tuple[Kind | None, float]:
-    """The kind a sentence in plain form states, and the points its phrase is worth: WEAK or STRONG; None and 0 without one.
+    """The kind a sentence in plain form states, and the points of the phrase that says so; None and 0 without one.
 
-    `tokens` are the words of `said`.
+    `tokens` are the words of `said`. The points are WEAK or STRONG.
     """
     for phrase in _PHRASES:
         if not phrase.cues.isdisjoint(tokens) and phrase.pattern.search(said):

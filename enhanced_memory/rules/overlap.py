@@ -27,7 +27,7 @@ def levelled(observation: str) -> str:
 
     Signs that change a meaning (%, currencies, "C++", "C#") stay. A text of nothing but punctuation stays as it is.
     """
-    text = unicodedata.normalize("NFKC", observation).casefold().replace("’", "").replace("'", "")
+    text = unicodedata.normalize("NFKC", observation).casefold().replace("\u2019", "").replace("'", "")
     return " ".join(_UNSAID.sub(" ", text).split()) or text.strip()
 
 

@@ -1,7 +1,7 @@
 """Numbers, times and dates as people write them, brought to one form each: "5 pm" and "17:00", "1 GB" and "1024 MB".
 
-Above it lies `rules.claims`; below it nothing. A quantity is written back into the text as one token that begins with "@",
-so that what follows can tell it from a word: "@17:00", "@2024-06-03", "@--06-03", "@60:s", "@5".
+Above it lies `rules.claims`; below it nothing. A quantity is written back into the text as one token that begins with
+"@", so that what follows can tell it from a word: "@17:00", "@2024-06-03", "@--06-03", "@60:s", "@5".
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
-_MONTHS: Final = "january february march april may june july august september october november december".split()
+_MONTHS: Final = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 _MONTH: Final = (
     r"(?P<month>jan(?:uary)?|feb(?:ruary)?|mar(?:ch)?|apr(?:il)?|may|june?|july?|aug(?:ust)?|sept?(?:ember)?"
     r"|oct(?:ober)?|nov(?:ember)?|dec(?:ember)?)\b\.?"
@@ -26,9 +26,20 @@ _TIME: Final = re.compile(
     r"|(?P<sharp>1?\d)\s?o'?clock\b)"
 )
 
-_WORDS: Final = dict(
-    zip("zero one two three four five six seven eight nine ten eleven twelve".split(), range(13), strict=True)
-) | {
+_WORDS: Final = {
+    "zero": 0,
+    "one": 1,
+    "two": 2,
+    "three": 3,
+    "four": 4,
+    "five": 5,
+    "six": 6,
+    "seven": 7,
+    "eight": 8,
+    "nine": 9,
+    "ten": 10,
+    "eleven": 11,
+    "twelve": 12,
     "fifteen": 15,
     "twenty": 20,
     "thirty": 30,
@@ -118,7 +129,7 @@ _SPELLED: Final = re.compile(rf"\b(?:{'|'.join(_WORDS)}|noon|midnight)\b")
 
 def _date(match: re.Match[str]) -> str:
     month = match["month"]
-    number = int(month) if month.isdigit() else next(n for n, name in enumerate(_MONTHS, 1) if name[:3] == month[:3])
+    number = int(month) if month.isdigit() else _MONTHS.index(month[:3]) + 1
     return f"@{match['year'] or '-'}-{number:02}-{int(match['day']):02}"
 
 
@@ -162,3 +173,20 @@ def is_same(one: str, other: str) -> bool:
     if kind_of(one) == kind_of(other) == "date":
         return one[-6:] == other[-6:] and "@-" in (one[:2], other[:2])
     return False
+
+
+def spoken(quantity: str) -> str:
+    """A quantity in a sentence: "@604800:s" is "7 days", "@--06-03" is "06-03"."""
+    kind = kind_of(quantity)
+    if kind == "date":
+        return quantity[1:].removeprefix("--")
+    if kind in {"time", "number"}:
+        return quantity[1:]
+    amount, unit = float(quantity[1:].partition(":")[0]), kind
+    if unit == "s":
+        size, unit = next((pair for pair in _LONGER if amount >= pair[0] and amount % pair[0] == 0), (1, "seconds"))
+        amount /= size
+    return f"{amount:g}{'' if unit == '%' else ' '}{unit}"
+
+
+_LONGER: Final = ((86_400, "days"), (3600, "hours"), (60, "minutes"))

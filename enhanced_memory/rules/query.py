@@ -6,7 +6,8 @@
     ado*               the beginning of a word
     type:person tier:semantic since:2w until:2024-05-01   filters; values with spaces in double quotes
 
-Anything else is just words; there is no wrong query. Above it lies the search operation, below it `rules.text`.
+Anything else is just words; there is no wrong query. In a question, which ends with a question mark, quotes hold a title
+or somebody's words more often than a demand, and are just words as well. Above it lies the search operation, below it `rules.text`.
 """
 
 from __future__ import annotations
@@ -82,10 +83,16 @@ def parse(query: str) -> Query:
     excluded: list[Term] = []
     prefixes: list[Term] = []
     filters: list[Filter] = []
+    is_question = query.rstrip().endswith(("?", "\uff1f"))
     for item in _ITEM.finditer(query.translate(_QUOTES)):
         quoted, bare = item["quoted"], item["bare"] or ""
-        if quoted is not None and not item["key"]:
-            (excluded if item["minus"] else phrases).append(Term(quoted, tuple(analyse_parts(quoted))))
+        if quoted is not None and not item["key"] and item["minus"]:
+            excluded.append(Term(quoted, tuple(analyse_parts(quoted))))
+        elif quoted is not None and not item["key"]:
+            if is_question:
+                texts += quoted.split()
+            else:
+                phrases.append(Term(quoted, tuple(analyse_parts(quoted))))
         elif quoted is not None:
             found = None if item["minus"] else _filter(item["key"], quoted)
             if found:

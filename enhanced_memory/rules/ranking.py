@@ -52,7 +52,7 @@ ASKED_BEFORE: Final = 1.0
 IN_WHO: Final = 3.0
 IN_NAME: Final = 2.0
 IN_TYPE: Final = 0.5
-"""What a word counts as speaker or subject, in an entity's name and in its type, where one in a statement counts 1.0."""
+"""What a word counts as speaker or subject, in an entity's name, in its type; one in a statement counts 1.0."""
 
 BEGINNING: Final = 0.3
 """What a token counts that only begins with a word of the query."""
@@ -225,8 +225,9 @@ def weigh(
 
     `beginnings` are tokens of the index that a word of the query is only the beginning of.
 
-    Source of the weight: BM25's inverse document frequency, with one added inside the logarithm so that it stays above 0.
     A term is a name when it is the speaker or subject in half of its rows or more.
+
+    Source of the weight: BM25's inverse document frequency, with one added inside the logarithm to stay above 0.
     """
     shares = dict.fromkeys(beginnings, BEGINNING) | dict.fromkeys(tokens, 1.0)
     terms: list[Term] = []
@@ -241,8 +242,8 @@ def weigh(
 def choose_terms(counts: Mapping[str, Count], rows: int) -> Chosen:
     """Which tokens to look up, so that an index scores few rows, and among them those with the rarest tokens.
 
-    Tokens in more than COMMON of the rows are left out while others remain. Of the TOKENS rarest, those are needed whose
-    rows together are no more than LOOKED_UP; the others only help to rank.
+    Tokens in more than COMMON of the rows are left out while others remain. Of the TOKENS rarest, those are needed
+    whose rows together are no more than LOOKED_UP; the others only help to rank.
     """
     known = sorted((count.rows, token) for token, count in counts.items() if count.rows)
     telling = ([each for each in known if each[0] <= COMMON * rows] or known)[:TOKENS]

@@ -13,12 +13,13 @@ from typing import Final, NamedTuple
 from enhanced_memory.rules.transcript import FILLER, HIDDEN, read_transcript
 
 MAX_SENTENCE: Final = 400
-"""Characters after which a sentence is cut at a space: what runs on longer, as dictated text does, is several statements."""
+"""Characters after which a sentence is cut at a space: what runs on longer, as dictation does, says several things."""
 
 _PICTURE: Final = "[\U0001f300-\U0001faff\u2600-\u27bf\ufe0f\u200d]++"
 _END: Final = re.compile(
     rf"(?:\A\s*+|(?<=[.!?]\s)){HIDDEN}++(?=\s+[A-Z])"
-    rf"|(?:(?<=[^\s.!?…])[.!?…]++|\s{_PICTURE}(?:\s{_PICTURE})*+)[\"'”’)\]*_`]{{0,3}}(?=\s|$)|[。！？]++"
+    rf"|(?:(?<=[^\s.!?…])[.!?…]++|\s{_PICTURE}(?:\s{_PICTURE})*+)[\"'\u201d\u2019)\]*_`]{{0,3}}(?=\s|$)"
+    r"|[\u3002\uff01\uff1f]++"
 )
 _ABBREVIATION: Final = re.compile(
     r"(?:\A|[\s(])(?:(?:mr|mrs|ms|dr|prof|st|jr|sr|vs|etc|e\.g|i\.e|approx|no|fig|inc|ltd|co|dept|a\.m|p\.m|u\.s|u\.k"
@@ -33,9 +34,9 @@ _BULLET: Final = re.compile(r"\s*+(?:(?:[-*•+]|\d{1,3}[.)]|[a-z]\))\s+)?(?:\[[
 class Sentence(NamedTuple):
     """One sentence somebody said.
 
-    text: as said, white space levelled. start, end: its place in the conversation, in characters. line: the line it begins in,
-    from 1. speaker, date: as the text writes them, None where it does not. utterance: the number of the utterance it belongs
-    to, from 0.
+    text: as said, white space levelled. start, end: its place in the conversation, in characters. line: the line it
+    begins in, from 1. speaker, date: as the text writes them, None where it does not. utterance: the number of the
+    utterance it belongs to, from 0.
     """
 
     text: str

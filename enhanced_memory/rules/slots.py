@@ -1,7 +1,7 @@
 """Slots of statements: places that hold one value, such as where somebody lives, and places that hold many.
 
-Above it lies `rules.conflicts`; below it `rules.claims` and `rules.meanings`. Two claims clash where both fill one place of
-one subject with different values; which of them is to be believed is not decided here.
+Above it lies `rules.conflicts`; below it `rules.claims` and `rules.meanings`. Two claims clash where both fill one
+place of one subject with different values; which of them is to be believed is not decided here.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from enhanced_memory.rules.claims import Claim, Terms
+from enhanced_memory.rules.lexicon import words_of
 from enhanced_memory.rules.meanings import KIND_NAMES, kinds, kinds_of, term
 
 
@@ -18,9 +19,9 @@ def _terms(words: str) -> Terms:
 
 
 _MANY: Final = _terms(
-    """like speak visit know own have play read watch listen learn want need travel meet attend buy eat drink help collect
-    go see try send work practice understand contain include support provide offer handle depend require fix add
-    celebrate volunteer enjoy mentor train teach own give join talk show allow remember worry mind"""
+    """like speak visit know own have play read watch listen learn want need travel meet attend buy eat drink help
+    collect go see try send work practice understand contain include support provide offer handle depend require
+    fix add celebrate volunteer enjoy mentor train teach own give join talk show allow remember worry mind"""
 )
 """Verbs that hold of many things at once: a second value is no contradiction."""
 
@@ -91,29 +92,32 @@ _ONE_OBJECT: Final = _terms(
 """Verbs with one object at a time."""
 
 ATTRIBUTES: Final = _terms(
-    """name nickname manager boss supervisor lead leader owner maintainer author colour birthday address city town country hometown
-    timezone language editor shell browser database framework license host hostname url port branch theme font email
-    username mascot captain ceo cto director president landlord dentist doctor therapist major degree job profession
-    employer title role position salary budget deadline price status state priority format encoding protocol version
-    region provider platform layout os runtime compiler engine backend frontend currency unit nationality citizenship religion
-    spouse wife husband partner fiance school university gym bank style convention size age height weight
-    diet zodiac sign blood model brand make strategy workflow tool default goal location place venue room seat transport"""
+    """name nickname manager boss supervisor lead leader owner maintainer author colour birthday address city town
+    country hometown timezone language editor shell browser database framework license host hostname url port
+    branch theme font email username mascot captain ceo cto director president landlord dentist doctor therapist
+    major degree job profession employer title role position salary budget deadline price status state priority
+    format encoding protocol version region provider platform layout os runtime compiler engine backend frontend
+    currency unit nationality citizenship religion spouse wife husband partner fiance school university gym bank
+    style convention size age height weight diet zodiac sign blood model brand make strategy workflow tool
+    default goal location place venue room seat transport"""
 )
 """What a thing or a person has one of: "X is Y" then holds one Y."""
 
 _SOLE: Final = _terms("main primary default favorite preferred current official only best chief head go-to standard")
 """Words that make any place one for a single value."""
 
-_ONE_USED: Final = frozenset(
-    """database shell editor ci cloud forge package_manager bundler test_framework frontend formatter linter chat phone
-    browser indent theme units os vcs tracker license orchestrator api temperature side seat timezone case layout notes terminal css orm method""".split()
+_ONE_USED: Final = words_of(
+    """database shell editor ci cloud forge package_manager bundler test_framework frontend formatter linter chat
+    phone browser indent theme units os vcs tracker license orchestrator api temperature side seat timezone
+    case layout notes terminal css orm method"""
 )
 """Kinds of which one is used at a time, unless a purpose is named."""
 
-_ONE_BEING: Final = frozenset("diet marital nationality profession religion hand side".split())
+_ONE_BEING: Final = words_of("diet marital nationality profession religion hand side")
 """Kinds of which a person is one."""
 
-_TIMES: Final = frozenset("weekday month season daytime frequency".split())
+TIMES: Final = words_of("weekday month season daytime frequency")
+"""Kinds that tell when."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +131,7 @@ class Clash:
 
 
 def differ(old: Terms, new: Terms) -> bool:
-    """Whether two values exclude one another: neither is a part of the other, nor are they known to be of other kinds."""
+    """Whether two values exclude one another: neither is part of the other, nor are they of other kinds."""
     if not old or not new or old <= new or new <= old:
         return False
     ours, others = kinds_of(old - new), kinds_of(new - old)
@@ -166,12 +170,10 @@ def _objects(old: Claim, new: Claim) -> Clash | None:
             if max(map(len, (old.object, new.object))) < 3
             else 0.0
         )
-    elif old.verb == "be" or not old.verb and subject:
+    elif old.verb == "be" or (not old.verb and subject):
         if not subject:
             confidence = 0.8 if shared_kinds & _ONE_BEING else 0.0
-        elif shared_kinds:
-            confidence = 0.85
-        elif subject & (ATTRIBUTES | _SOLE):
+        elif shared_kinds or subject & (ATTRIBUTES | _SOLE):
             confidence = 0.85
         elif ours <= old.names and theirs <= new.names:
             confidence = 0.75
@@ -181,7 +183,7 @@ def _objects(old: Claim, new: Claim) -> Clash | None:
         confidence = 0.75
     elif subject and shared_kinds and old.verb not in _MANY:
         confidence = 0.7
-    elif shared_kinds & (_TIMES | {"colour"}) and old.verb not in _MANY:
+    elif shared_kinds & (TIMES | {"colour"}) and old.verb not in _MANY:
         confidence = 0.8
     return Clash(slot, old.show(old.object), new.show(new.object), confidence) if confidence else None
 
@@ -201,7 +203,7 @@ def _scopes(old: Claim, new: Claim) -> Clash | None:
     if not differ(ours[name], theirs[name]):
         return None
     subject = old.subject & new.subject
-    times = kinds_of(ours[name]) & kinds_of(theirs[name]) & _TIMES
+    times = kinds_of(ours[name]) & kinds_of(theirs[name]) & TIMES
     if name in _ONE_PLACE.get(old.verb, ()):
         confidence = 0.85
     elif times and old.verb not in _MANY:
@@ -233,7 +235,7 @@ def _by_preposition(claim: Claim) -> dict[str, Terms]:
 
 
 def named_kind(claim: Claim) -> str | None:
-    """The kind whose one member a claim states: "Shell is zsh", "Main editor is Vim", or "Uses zsh" for a kind used singly."""
+    """The kind whose one member a claim states: "Shell is zsh", or "Uses zsh" for a kind used singly."""
     if claim.verb == "be":
         return next((KIND_NAMES[word] for word in claim.subject if word in KIND_NAMES), None)
     if claim.verb == term("use"):
@@ -244,6 +246,3 @@ def named_kind(claim: Claim) -> str | None:
 def is_many(verb: str) -> bool:
     """Whether a verb holds of many things at once."""
     return verb in _MANY
-
-
-TIMES: Final = _TIMES

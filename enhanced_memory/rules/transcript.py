@@ -1,12 +1,12 @@
 """The layout of a conversation: who says what, when, and where in the text, in whatever form the text writes it.
 
-Above it lies `rules.sentences`, which cuts what is said into sentences; below it nothing. Understood are labels at the head
-of a line ("Ann: hi", "[10:31] Bob: hi", "**Ann:** hi", "<bob> hi", "Ann Lee (PM): hi"), headings ("### User",
-"Bob  10:31 AM"), dates on lines of their own or before a label, and JSON messages with a role and a content. What nobody
-says is left out: code, quoted lines, markup, and everything between <private> tags.
+Above it lies `rules.sentences`, which cuts what is said into sentences; below it `rules.words`. Understood are labels
+at the head of a line ("Ann: hi", "[10:31] Bob: hi", "**Ann:** hi", "<bob> hi", "Ann Lee (PM): hi"), headings ("###
+User", "Bob 10:31 AM"), dates on lines of their own or before a label, and JSON messages with a role and a content.
+What nobody says is left out: code, quoted lines, markup, and everything between <private> tags.
 
-The text is never shortened on the way: what is hidden or taken out is overwritten by marks of the same length, so that every
-offset found later is an offset into the text as it was given. Everything runs in time linear in the text.
+The text is never shortened on the way: what is hidden or taken out is overwritten by marks of the same length, so
+that every offset found later is an offset into the text as it was given. Everything runs in time linear in the text.
 """
 
 from __future__ import annotations
@@ -18,11 +18,13 @@ from dataclasses import dataclass, field
 from operator import itemgetter
 from typing import Final, NamedTuple
 
+from enhanced_memory.rules.words import word_set
+
 HIDDEN: Final = "\ufdd0"
 """Stands for each character of a private passage; Unicode keeps it free of any other meaning."""
 
 FILLER: Final = "\ufdd1"
-"""Stands for characters that only the writing of the text needed, such as a backslash in JSON; it is left out of what is read."""
+"""Stands for characters that only the writing needed, such as a backslash in JSON; it is left out of what is read."""
 
 _LABEL_REACH: Final = 160
 """Characters at the head of a line in which a date and a label are looked for."""
@@ -51,39 +53,44 @@ _STAMP: Final = re.compile(
     rf"(?:(?:t|[\s,|-]{{1,3}})(?:at\s)?{_CLOCK})?)[\])]?",
     re.IGNORECASE,
 )
-_LEAD: Final = re.compile(r"[\s•·–—-]*+")
+_LEAD: Final = re.compile(r"[\s•·\u2013\u2014-]*+")
 _BEFORE_DATE: Final = re.compile(
-    r"[\s#*_=~–—|-]*+(?:(?:date|time|session(?:\s\d{1,4})?|day(?:\s\d{1,4})?)\b[\s:#,–—-]*)?", re.I
+    r"[\s#*_=~\u2013\u2014|-]*+(?:(?:date|time|session(?:\s\d{1,4})?|day(?:\s\d{1,4})?)\b[\s:#,\u2013\u2014-]*)?", re.I
 )
 _NOT_LINE_END: Final = re.compile(r"[^\n]")
 _NO_WORD: Final = re.compile(r"[\W_]*+$")
 
-_NAME: Final = r"[^\W\d_][\w'’.-]{0,39}"
+_NAME: Final = r"[^\W\d_][\w'\u2019.-]{0,39}"
 _LABEL: Final = re.compile(
-    rf"(?P<head>#{{1,6}}\s)?(?P<mark>[*_]{{0,3}})@?(?P<who>{_NAME}(?:\s(?:[^\Wa-z_][\w'’.-]{{0,39}}|d[aeiu]|de[lnr]|l[ae]|v[ao]n|bin|al))"
-    r"{0,3})(?:\s?[\[(][^\])\n]{1,40}[\])])?[*_]{0,3}\s?[:：][*_]{0,3}(?=\s|$)"
+    rf"(?P<head>#{{1,6}}\s)?(?P<mark>[*_]{{0,3}})@?(?P<who>{_NAME}(?:\s(?:[^\Wa-z_][\w'\u2019.-]{{0,39}}|d[aeiu]|de[lnr]|l[ae]|v[ao]n|bin|al))"
+    r"{0,3})(?:\s?[\[(][^\])\n]{1,40}[\])])?[*_]{0,3}\s?[:\uff1a][*_]{0,3}(?=\s|$)"
 )
-_LABEL_SIGN: Final = re.compile("[:：>#*]")
+_LABEL_SIGN: Final = re.compile("[:\uff1a>#*]")
 _CHAT_NICK: Final = re.compile(rf"<[@+~&% ]?(?P<who>{_NAME}(?:\s{_NAME}){{0,2}})>(?=\s)")
 _HEADING: Final = re.compile(
     rf"(?:#{{1,6}}\s[*_]{{0,3}}|[*_]{{1,3}}|<\|[a-z_]{{1,20}}\|>)(?P<who>{_NAME})[*_]{{0,3}}:?$"
 )
 _NAME_AND_TIME: Final = re.compile(
-    rf"(?P<who>{_NAME}(?:\s{_NAME}){{0,2}})[\s–—|-]++(?:(?:today|yesterday)\sat\s)?(?={_STAMP.pattern}$)",
+    rf"(?P<who>{_NAME}(?:\s{_NAME}){{0,2}})[\s\u2013\u2014|-]++(?:(?:today|yesterday)\sat\s)?(?={_STAMP.pattern}$)",
     re.IGNORECASE,
 )
 
 USERS: Final = frozenset({"user", "human", "me", "customer", "client"})
-ASSISTANTS: Final = frozenset(
-    """assistant ai bot agent model claude chatgpt gpt gemini copilot cursor codex llm system developer tool function
-    support""".split()
+"""Roles of those whom an assistant serves."""
+
+ASSISTANTS: Final = word_set(
+    "agent ai assistant bot chatgpt claude codex copilot cursor function gemini gpt llm model support system tool"
 )
-_HEADINGS: Final = frozenset(
-    """action agenda answer background bug caution caveat conclusion constraint context date decision default edit
-    error example fact feature feedback fix fyi goal hint important info input issue link nb next note notes option output
-    preference problem ps question re reason reminder requirement result rule source spec status step subject summary task
-    time tip title todo tldr topic update usage warning why""".split()
+"""Roles and names of those who serve, and of programs."""
+
+_ROLES: Final = USERS | ASSISTANTS
+_HEADINGS: Final = word_set(
+    """action agenda answer background bug caution caveat conclusion constraint context date decision default edit error
+    example fact feature feedback fix fyi goal hint important info input issue link nb next note notes option output
+    preference problem ps question re reason reminder requirement result rule source spec status step subject summary
+    task time tip title tldr todo topic update usage warning why"""
 )
+"""Words that head a line as a label does, and name nobody."""
 
 _FENCED: Final = re.compile(
     r"```.*?(?:```|(?=^(?:user|human|assistant)\s?:)|\Z)", re.DOTALL | re.MULTILINE | re.IGNORECASE
@@ -118,9 +125,8 @@ _SPOKEN_TYPES: Final = frozenset({"", "text", "message", "input_text", "output_t
 class Utterance:
     """What one speaker says in one go.
 
-    speaker: as the text writes it, None where it does not say. date: as the text writes it, None where it does not say; clock
-    times alone are not kept. blocks: start and end offsets of the passages said, in order; a passage is a line, or lines that
-    are one wrapped paragraph.
+    speaker, date: as the text writes them, None where it does not; times of day alone are not kept. blocks: start and
+    end offsets of the passages said, in order; a passage is a line, or the lines of one wrapped paragraph.
     """
 
     speaker: str | None
@@ -139,8 +145,8 @@ class Transcript:
 def read_transcript(text: str) -> Transcript:
     """The utterances of a conversation in order; never raises.
 
-    Without any label everything is one utterance of nobody known. A private passage left open hides everything to the end,
-    one closed but never opened everything from the beginning.
+    Without any label everything is one utterance of nobody known. A private passage left open hides everything to the
+    end, one closed but never opened everything from the beginning.
     """
     spoken = _spoken_json(text) if _JSON_START.match(text) else []
     if spoken:
@@ -189,7 +195,7 @@ def _lines(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
 
 
 def _without_code(text: str) -> str:
-    """The text with every fenced block of code overwritten by HIDDEN; one left open ends before the next speaker's role."""
+    """The text with every fenced block of code overwritten by HIDDEN; one left open ends where the next role speaks."""
     return _FENCED.sub(lambda block: _NOT_LINE_END.sub(HIDDEN, block.group()), text) if "```" in text else text
 
 
@@ -248,7 +254,7 @@ def _label(head: str, length: int) -> _Label | None:
         when = _STAMP.match(head, timed.end())
         return _Label(timed["who"], when and (when["date"] or when["day"]), length, True)
     heading = _HEADING.match(head, at)
-    if heading and heading["who"].lower() in USERS | ASSISTANTS:
+    if heading and heading["who"].lower() in _ROLES:
         return _Label(heading["who"], date, length, True)
     return None
 
@@ -259,8 +265,9 @@ def _after_lead(head: str, at: int) -> int:
 
 
 def _is_name(who: str, times: int) -> bool:
-    """Whether a label that could be any word before a colon names a speaker: a role, a capitalised name, or one met again."""
-    return who.lower() in USERS | ASSISTANTS or who[0].isupper() or times > 1
+    """Whether any word before a colon names a speaker: a role, a name in capitals, or a word that heads several
+    lines."""
+    return who.lower() in _ROLES or who[0].isupper() or times > 1
 
 
 def _date_line(line: str) -> str | None:
@@ -271,7 +278,7 @@ def _date_line(line: str) -> str | None:
 
 
 def _add_line(utterance: Utterance, text: str, start: int, end: int) -> None:
-    """Add a line to what is said, unless it is code or quoted; joined to the line before where a paragraph was wrapped."""
+    """Add a line to what is said, unless it is code or quoted; to the line before where a paragraph was wrapped."""
     line = text[start:end]
     if not line or line.isspace() or _is_code(line):
         return

@@ -140,7 +140,7 @@ def _landlock() -> bool:
 
 _AUDIT_ARCH: Final = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
 
-_ALLOWED: Final[Mapping[str, Mapping[str, int]]] = {
+ALLOWED: Final[Mapping[str, Mapping[str, int]]] = {
     "x86_64": {
         "read": 0, "write": 1, "close": 3, "munmap": 11, "brk": 12, "rt_sigaction": 13, "rt_sigprocmask": 14,
         "rt_sigreturn": 15, "sched_yield": 24, "mremap": 25, "madvise": 28, "nanosleep": 35, "getitimer": 36,
@@ -184,9 +184,9 @@ _PROT_EXEC: Final = 4
 _MAP_ANONYMOUS: Final = 0x20
 
 
-def _program(machine: str) -> list[tuple[int, int, int, int]]:
+def program(machine: str) -> list[tuple[int, int, int, int]]:
     """The filter: (operation, steps where true, steps where false, operand) each, as the kernel's BPF has it."""
-    program = [
+    instructions = [
         (_LOAD, 0, 0, _ARCHITECTURE),
         (_IF_EQUAL, 1, 0, _AUDIT_ARCH[machine]),
         (_RETURN, 0, 0, _KILL),
@@ -194,11 +194,11 @@ def _program(machine: str) -> list[tuple[int, int, int, int]]:
         (_IF_AT_LEAST, 0, 1, _X32),
         (_RETURN, 0, 0, _KILL),
     ]
-    for numbers, verdict in ((_ALLOWED[machine], _ALLOW), (_DEADLY[machine], _KILL)):
+    for numbers, verdict in ((ALLOWED[machine], _ALLOW), (_DEADLY[machine], _KILL)):
         for number in numbers.values():
-            program += [(_IF_EQUAL, 0, 1, number), (_RETURN, 0, 0, verdict)]
+            instructions += [(_IF_EQUAL, 0, 1, number), (_RETURN, 0, 0, verdict)]
     memory = _MEMORY_CALLS[machine]
-    program += [
+    instructions += [
         (_IF_EQUAL, 0, 4, memory["mprotect"]),
         (_LOAD, 0, 0, _THIRD_ARGUMENT),
         (_IF_ANY_BIT, 0, 1, _PROT_EXEC),
@@ -213,7 +213,7 @@ def _program(machine: str) -> list[tuple[int, int, int, int]]:
         (_RETURN, 0, 0, _ALLOW),
         (_RETURN, 0, 0, _DENY),
     ]
-    return program
+    return instructions
 
 
 class _FilterProgram(ctypes.Structure):
@@ -225,7 +225,7 @@ def _seccomp() -> bool:
     machine = platform.machine()
     if sys.platform != "linux" or machine not in _AUDIT_ARCH or sys.maxsize < 2**32:
         return False
-    program = _program(machine)
-    code = b"".join(struct.pack("=HBBI", *instruction) for instruction in program)
-    header = _FilterProgram(len(program), code)
+    instructions = program(machine)
+    code = b"".join(struct.pack("=HBBI", *instruction) for instruction in instructions)
+    header = _FilterProgram(len(instructions), code)
     return bool(_libc().prctl(_PR_SET_SECCOMP, _SECCOMP_MODE_FILTER, ctypes.byref(header), 0, 0) == 0)

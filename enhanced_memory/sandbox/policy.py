@@ -35,7 +35,8 @@ FILENAME: Final = "<sandbox>"
 """File name of the code in tracebacks."""
 
 _MAX_REASONS: Final = 3
-_LINE: Final = re.compile(r"Line (\d+): (?:SyntaxError: )?", re.IGNORECASE)
+_PLACE: Final = re.compile(r"Line (\d+|None): (?:SyntaxError: )?")
+"""How RestrictedPython begins a reason; None where there is no line, as with a null byte."""
 
 # ------------------------------------------------------------------------------------------------------- compiling
 
@@ -60,13 +61,21 @@ def compile_code(source: str) -> CodeType:
         raise Rejected(f"line {error.lineno}: {error.msg}", error.lineno) from None
     except (RecursionError, MemoryError):
         raise Rejected("the code is nested too deeply", None) from None
-    except ValueError as error:  # null bytes, lone surrogates
-        raise Rejected(f"the code cannot be read: {error}", None) from None
+    except ValueError as error:  # a null byte, in older Pythons
+        raise Rejected(str(error), None) from None
     if compiled.code is None:
-        first = _LINE.match(compiled.errors[0])
-        reasons = [_LINE.sub(r"line \1: ", reason, count=1) for reason in compiled.errors[:_MAX_REASONS]]
-        raise Rejected("; ".join(reasons), int(first[1]) if first else None)
+        reasons = [_reason(text) for text in compiled.errors[:_MAX_REASONS]]
+        raise Rejected("; ".join(text for text, _ in reasons), reasons[0][1])
     return compiled.code
+
+
+def _reason(text: str) -> tuple[str, int | None]:
+    """One of RestrictedPython's reasons in our words, and its line."""
+    place = _PLACE.match(text)
+    text = _PLACE.sub("", text, count=1).removesuffix(" at statement: None")
+    if place is None or place[1] == "None":
+        return text, None
+    return f"line {place[1]}: {text}", int(place[1])
 
 
 class _Transformer(RestrictingNodeTransformer):

@@ -35,7 +35,7 @@ LIBRARIES = {
     "mcp": {"click", "fastmcp", "mcp"},
     "cli": {"click", "rich"},
     "operations": {"pydantic"},
-    "sandbox": {"RestrictedPython", "timeout_decorator"},
+    "sandbox": {"RestrictedPython", "psutil", "timeout_decorator"},
     "hall": {"pydantic", "pydantic_core", "typing_extensions"},
 }
 """What each room may import of other people's packages; a room that is not here, nothing."""

@@ -2,9 +2,10 @@
 
     python tests/quality/extraction.py [--threshold 0.5] [--misses]
 
-`sentences.jsonl` holds one sentence a line: `text`, `kind` (null where it is no fact), `talk` (a user with an assistant, or
-people among themselves), `before` (what was said to the speaker just before, where it matters) and `half`. The rules were
-tuned on the half `tune`; `held` was not looked at sentence by sentence, and its misses are not printed.
+`sentences.jsonl` holds one sentence a line: `text`, `kind` (null where it is no fact), `talk` (a user with an
+assistant, or people among themselves), `before` (what was said to the speaker just before, where it matters) and
+`half`. The rules were tuned on the half `tune`; `held` was not looked at sentence by sentence, and its misses are not
+printed.
 """
 
 from __future__ import annotations
@@ -33,7 +34,8 @@ def facts_of(row: dict[str, Any], threshold: float) -> list[Fact]:
 
 
 def score(rows: list[dict[str, Any]], threshold: float) -> dict[str, float]:
-    """Precision, recall and F1 of telling facts, and the share of found facts whose kind is the labelled one; each 0..1."""
+    """Precision, recall and F1 of telling facts, and the share of found facts whose kind is the labelled one; each
+    0..1."""
     found = [facts_of(row, threshold) for row in rows]
     right = [(row, facts) for row, facts in zip(rows, found, strict=True) if facts and row["kind"]]
     precision = len(right) / max(1, sum(map(bool, found)))

@@ -31,7 +31,7 @@ ATTACKS = samples("attacks.txt")
 
 @dataclass(frozen=True)
 class Ending:
-    """How an attack ended: the last part of the error's code or `done`, all that was answered, and after how long."""
+    """How an attack ended: `done` or the error's code without `sandbox_`, all that was answered, and after how long."""
 
     kind: str
     answer: str
@@ -108,7 +108,7 @@ def siege() -> Iterator[Siege]:
             outcome = cell.run(canaries.placed_in(sample.code), timeout_s=TIMEOUT_S)
             kind, answer = "done", f"{outcome.result} {outcome.stdout}"
         except EnhancedMemoryError as error:
-            kind, answer = error.code.rpartition("_")[2], f"{error} {error.details}"
+            kind, answer = error.code.removeprefix("sandbox_"), f"{error} {error.details}"
         return Ending(kind, answer, time.monotonic() - started_at)
 
     with ThreadPoolExecutor(AT_ONCE) as pool:

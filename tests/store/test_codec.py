@@ -251,7 +251,7 @@ def test_data_at_the_bounds_of_depth_and_of_integers_is_read_again() -> None:
     assert read(zlib.compress(pickle.dumps(data, protocol=5))) == data
 
 
-# ------------------------------------------------------------------------------------------------ size cap, checksum
+# -------------------------------------------------------------------------------------- size cap, checksum, inflating
 
 
 def test_a_blob_over_the_size_cap_is_refused() -> None:
@@ -305,9 +305,6 @@ def test_a_flipped_bit_with_a_new_checksum_gives_plain_data_or_is_refused(blob: 
         flipped[position // 8] ^= 1 << position % 8
         with suppress(CorruptBlob):
             assert is_plain(read(bytes(flipped)))
-
-
-# ------------------------------------------------------------------------------------------------ inflating
 
 
 @pytest.mark.parametrize("blob", every_format(), ids=lambda blob: f"format {blob[0]:#x}")

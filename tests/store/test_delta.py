@@ -6,14 +6,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from enhanced_memory.store.sqlite.delta import applied, difference
+from enhanced_memory.store.sqlite.delta import apply, difference
 
 lists = st.lists(st.sampled_from([f"o{n}" for n in range(12)]), unique=True, max_size=12)
 
 
 @given(old=lists, new=lists)
 def test_a_delta_makes_the_new_list_of_the_old(old: list[str], new: list[str]) -> None:
-    assert applied(old, difference(old, new)) == new
+    grown = list(old)
+    apply(grown, difference(old, new))
+    assert grown == new
 
 
 @given(old=lists, new=lists)
@@ -43,4 +45,4 @@ def test_an_addition_costs_only_itself() -> None:
 )
 def test_a_delta_that_does_not_fit_is_refused(delta: dict[str, object]) -> None:
     with pytest.raises(ValueError, match="delta"):
-        applied(["a"], delta)
+        apply(["a"], delta)

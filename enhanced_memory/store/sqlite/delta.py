@@ -33,26 +33,24 @@ def difference(old: Sequence[str], new: Sequence[str]) -> dict[str, Any]:
     return delta
 
 
-def applied(old: Sequence[str], delta: dict[str, Any]) -> list[str]:
-    """The new list that `delta` makes of `old`. Raises: ValueError: it does not fit this list."""
+def apply(observations: list[str], delta: dict[str, Any]) -> None:
+    """Make the new list of the old one in place. Raises: ValueError: the delta does not fit this list."""
     remove, add, at = delta.get("remove", []), delta.get("add", []), delta.get("at")
     if not all(isinstance(part, list) for part in (remove, add)) or not all(isinstance(text, str) for text in add):
         raise ValueError("a delta of another shape")
-    new = list(old)
     for position in reversed(remove):
-        if not isinstance(position, int) or not 0 <= position < len(new):
+        if not isinstance(position, int) or not 0 <= position < len(observations):
             raise ValueError("a delta that removes what is not there")
-        del new[position]
+        del observations[position]
     if at is None:
-        new.extend(add)
-        return new
+        observations.extend(add)
+        return
     if not isinstance(at, list) or len(at) != len(add):
         raise ValueError("a delta whose places do not match its additions")
     for position, text in zip(at, add, strict=True):
-        if not isinstance(position, int) or not 0 <= position <= len(new):
+        if not isinstance(position, int) or not 0 <= position <= len(observations):
             raise ValueError("a delta that adds beyond the end")
-        new.insert(position, text)
-    return new
+        observations.insert(position, text)
 
 
 def _longest_rising(numbers: Sequence[int]) -> set[int]:

@@ -14,7 +14,7 @@ from enhanced_memory.errors import Corrupt
 from enhanced_memory.store.base import Change, Entity, PastVersion
 from enhanced_memory.store.sqlite.codec import CorruptBlob
 from enhanced_memory.store.sqlite.contents import Packed
-from enhanced_memory.store.sqlite.delta import applied, difference
+from enhanced_memory.store.sqlite.delta import apply, difference
 from enhanced_memory.store.sqlite.scope import Scope
 
 _LONGEST_CHAIN = 1_000
@@ -31,17 +31,10 @@ _HEADS = (
     " method, created_at FROM versions WHERE entity_id = ?"
 )
 
-_LINEAGE = """
-WITH RECURSIVE lineage (version_number, parent_version, delta_depth, compressed_data, checksum, entity_type) AS (
-    SELECT version_number, parent_version, delta_depth, compressed_data, checksum, entity_type
-    FROM versions WHERE entity_id = :entity AND version_number = :version
-    UNION ALL
-    SELECT v.version_number, v.parent_version, v.delta_depth, v.compressed_data, v.checksum, v.entity_type
-    FROM lineage l JOIN versions v ON v.entity_id = :entity AND v.version_number = l.parent_version
-    WHERE l.delta_depth > 0
+_BACKWARDS = (
+    "SELECT version_number, parent_version, delta_depth, compressed_data, checksum, entity_type FROM versions"
+    " WHERE entity_id = ? AND version_number <= ? ORDER BY version_number DESC"
 )
-SELECT version_number, compressed_data, checksum, entity_type FROM lineage
-"""
 
 _FIRST_PARENTS = """
 WITH RECURSIVE line (version_number, parent_version) AS (
@@ -255,20 +248,27 @@ class SQLiteVersions:
         What was worked out on the way is not kept but for the version itself.
         """
         steps: list[tuple[bytes, str, str | None]] = []
-        rows = self._scope.connection.execute(_LINEAGE, {"entity": entity.id, "version": version})
+        # A version's parent has a lower number, so one walk downwards meets all of them; a branch's steps lie between.
+        rows = self._scope.connection.execute(_BACKWARDS, (entity.id, version))
+        wanted: int | None = version
         try:
             base: _Content | None = None
-            for number, blob, checksum, entity_type in rows:
+            for number, parent, depth, blob, checksum, entity_type in rows:
+                if number != wanted:
+                    continue
                 if number in known:
                     base = known[number]
                     break
                 steps.append((blob, checksum.hex() if checksum else "", entity_type))
+                if depth == 0:
+                    break
+                wanted = parent
             if base is None:
                 blob, checksum, first_type = steps.pop()
                 base = (first_type or entity.entity_type, self._keyframe(entity, blob, checksum))
             kind, observations = base[0], list(base[1])
             for blob, checksum, new_type in reversed(steps):
-                observations = applied(observations, self._scope.contents.unpack_delta(blob, checksum))
+                apply(observations, self._scope.contents.unpack_delta(blob, checksum))
                 kind = new_type or kind
         except ValueError as error:
             raise Corrupt(
