@@ -592,3 +592,36 @@ class Purged(TypedDict):
 
     purged: list[str]
     missing: list[str]
+
+
+class PathFound(TypedDict):
+    """Reply of find_path: the relations on the way, from its beginning on."""
+
+    found: bool
+    path: list[Relation]
+    hops: int
+
+
+class SubGraph(TypedDict):
+    """Reply of neighbors, nearest first."""
+
+    entities: list[GraphEntity]
+    relations: list[Relation]
+    more: bool
+
+
+class ContextEntity(TypedDict):
+    """A memory that the context tells of."""
+
+    name: str
+    entityType: str
+    pinned: bool
+
+
+class ContextText(TypedDict):
+    """Reply of get_context; `omitted` counts memories that did not fit, the last one standing for any number."""
+
+    text: str
+    entities: list[ContextEntity]
+    tokens: int
+    omitted: int

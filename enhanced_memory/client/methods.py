@@ -35,10 +35,13 @@ READS = frozenset(
     [
         "describe",
         "export_graph",
+        "find_path",
+        "get_context",
         "get_memory_status",
         "list_branches",
         "memory_diff",
         "memory_history",
+        "neighbors",
         "open_nodes",
         "ping",
         "read_graph",
@@ -205,14 +208,6 @@ class AsyncMethods(ABC):
         """Give everything that is remembered as lines of a reference memory server's file, entities first."""
         return await self.call("export_graph", {"limit": limit} | _given({"cursor": cursor}))
 
-    async def create_relations(self, relations: list[RelationInput], *, request_id: str | None = None) -> Reply:
-        """Relate entities that exist: Ann works_at Initech."""
-        return await self.call("create_relations", {"relations": relations}, request_id=request_id)
-
-    async def delete_relations(self, relations: list[RelationInput], *, request_id: str | None = None) -> Reply:
-        """End relations between entities."""
-        return await self.call("delete_relations", {"relations": relations}, request_id=request_id)
-
     async def search_nodes(
         self,
         query: str,
@@ -245,6 +240,28 @@ class AsyncMethods(ABC):
                 }
             ),
         )
+
+    async def get_context(self, query: str | None = None, max_tokens: int = 2000) -> Reply:
+        """Give what to have in mind as one text within a token budget: pinned memories first, then the most
+        relevant."""
+        return await self.call("get_context", {"max_tokens": max_tokens} | _given({"query": query}))
+
+    async def find_path(self, from_: Name, to: Name, max_hops: int = 4) -> Reply:
+        """Find the shortest way from one entity to another along relations, in whichever direction they point."""
+        return await self.call("find_path", {"from": from_, "to": to, "max_hops": max_hops})
+
+    async def neighbors(self, name: Name, depth: int = 1, limit: int = 50) -> Reply:
+        """Read what lies around an entity: the entities up to `depth` relations away, and the relations between
+        them."""
+        return await self.call("neighbors", {"name": name, "depth": depth, "limit": limit})
+
+    async def create_relations(self, relations: list[RelationInput], *, request_id: str | None = None) -> Reply:
+        """Relate entities that exist: Ann works_at Initech."""
+        return await self.call("create_relations", {"relations": relations}, request_id=request_id)
+
+    async def delete_relations(self, relations: list[RelationInput], *, request_id: str | None = None) -> Reply:
+        """End relations between entities."""
+        return await self.call("delete_relations", {"relations": relations}, request_id=request_id)
 
     async def get_memory_status(self) -> Reply:
         """Tell how much is remembered: entities by type and tier, relations, versions, space saved, namespaces."""
@@ -504,14 +521,6 @@ class BlockingMethods(ABC):
         """Give everything that is remembered as lines of a reference memory server's file, entities first."""
         return self.call("export_graph", {"limit": limit} | _given({"cursor": cursor}))
 
-    def create_relations(self, relations: list[RelationInput], *, request_id: str | None = None) -> Reply:
-        """Relate entities that exist: Ann works_at Initech."""
-        return self.call("create_relations", {"relations": relations}, request_id=request_id)
-
-    def delete_relations(self, relations: list[RelationInput], *, request_id: str | None = None) -> Reply:
-        """End relations between entities."""
-        return self.call("delete_relations", {"relations": relations}, request_id=request_id)
-
     def search_nodes(
         self,
         query: str,
@@ -544,6 +553,28 @@ class BlockingMethods(ABC):
                 }
             ),
         )
+
+    def get_context(self, query: str | None = None, max_tokens: int = 2000) -> Reply:
+        """Give what to have in mind as one text within a token budget: pinned memories first, then the most
+        relevant."""
+        return self.call("get_context", {"max_tokens": max_tokens} | _given({"query": query}))
+
+    def find_path(self, from_: Name, to: Name, max_hops: int = 4) -> Reply:
+        """Find the shortest way from one entity to another along relations, in whichever direction they point."""
+        return self.call("find_path", {"from": from_, "to": to, "max_hops": max_hops})
+
+    def neighbors(self, name: Name, depth: int = 1, limit: int = 50) -> Reply:
+        """Read what lies around an entity: the entities up to `depth` relations away, and the relations between
+        them."""
+        return self.call("neighbors", {"name": name, "depth": depth, "limit": limit})
+
+    def create_relations(self, relations: list[RelationInput], *, request_id: str | None = None) -> Reply:
+        """Relate entities that exist: Ann works_at Initech."""
+        return self.call("create_relations", {"relations": relations}, request_id=request_id)
+
+    def delete_relations(self, relations: list[RelationInput], *, request_id: str | None = None) -> Reply:
+        """End relations between entities."""
+        return self.call("delete_relations", {"relations": relations}, request_id=request_id)
 
     def get_memory_status(self) -> Reply:
         """Tell how much is remembered: entities by type and tier, relations, versions, space saved, namespaces."""

@@ -310,7 +310,7 @@ def _told(result: _Result, detail: str, *, several: bool, explain: bool) -> Foun
                 "named": round(match.named, 4),
                 "whole": round(match.whole, 4),
                 "words": [
-                    {"word": reason.token, "field": reason.field, "times": round(reason.times, 3)}
+                    {"word": reason.token, "field": reason.where, "times": round(reason.times, 3)}
                     for reason in match.reasons
                 ],
             }

@@ -1,26 +1,29 @@
 """The query language: what a person or an assistant types, parsed to a small tree free of any engine's syntax.
 
-    tea pot            words: any may match
-    "green tea"        a phrase: must be met as it stands
-    -coffee -"iced tea"  must not be met
-    ado*               the beginning of a word
-    type:person tier:semantic since:2w until:2024-05-01   filters; values with spaces in double quotes
+    green tea                     words: any may match
+    "green tea"                   a phrase: must be met as it stands
+    -coffee -"iced tea"           must not be met
+    ado*                          the beginning of a word
+    type:person tier:semantic     only such entities; a value with spaces stands in double quotes
+    since:2w until:2024-05-01     only what is as young, as old
 
-Anything else is just words; there is no wrong query. In a question, which ends with a question mark, quotes hold a title
-or somebody's words more often than a demand, and are just words as well. Above it lies the search operation, below it `rules.text`.
+Anything else is just words; there is no wrong query. Quotes in a question, which ends with a question mark, hold a title
+or what somebody said more often than a demand: there they are just words as well.
+
+Above it lies the search operation, below it `rules.text`.
 """
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from enhanced_memory.rules.text import analyse, analyse_parts, analyse_prefix, is_single_sign, is_stop_word
 from enhanced_memory.shapes import TIERS
 
-_QUOTES: Final = str.maketrans("“”„‟«»", '""""""')
+_QUOTES: Final = str.maketrans(dict.fromkeys("\u201c\u201d\u201e\u201f\u00ab\u00bb", '"'))
 _ITEM: Final = re.compile(
     r"""(?P<minus>-)?(?:(?P<key>[A-Za-z]+):)?"(?P<quoted>[^"]*)"(?=[\s.,;:!?)]|$)|(?P<bare>\S+)"""
 )
@@ -51,9 +54,9 @@ class Filter:
 class Query:
     """A parsed query.
 
-    words: any of their tokens may match. phrases: the tokens of each must be met side by side. excluded: the tokens of
-    none may be met side by side. prefixes: as phrases, the last token being the beginning of one. An empty
-    Query asks for nothing in particular.
+    The tokens of `words` may match one by one. Those of a phrase have to be met side by side, those of something
+    excluded must not be. A prefix is like a phrase whose last token is the beginning of one. A query with nothing in it
+    asks for nothing in particular.
     """
 
     words: tuple[Term, ...] = ()
@@ -64,12 +67,52 @@ class Query:
 
     @property
     def tokens(self) -> tuple[str, ...]:
-        """The distinct tokens that score, in the order typed: those of the words, then those of the phrases."""
+        """The distinct tokens that score: those of the words, then those of the phrases, in the order typed."""
         return tuple(dict.fromkeys(token for term in self.words + self.phrases for token in term.tokens))
 
     def values(self, key: str) -> list[str]:
-        """The values given for one filter, in the order typed; any of several types or tiers may hold."""
+        """The values given for one filter, in the order typed."""
         return [each.value for each in self.filters if each.key == key]
+
+
+@dataclass(slots=True)
+class _Reading:
+    """What was read of a query so far."""
+
+    is_question: bool
+    texts: list[str] = field(default_factory=list)
+    phrases: list[Term] = field(default_factory=list)
+    excluded: list[Term] = field(default_factory=list)
+    prefixes: list[Term] = field(default_factory=list)
+    filters: list[Filter] = field(default_factory=list)
+
+    def quoted(self, text: str, minus: bool) -> None:
+        if minus:
+            _append(self.excluded, text, analyse_parts(text))
+        elif self.is_question:
+            self.texts += text.split()
+        else:
+            _append(self.phrases, text, analyse_parts(text))
+
+    def bare(self, text: str) -> None:
+        if text[0] == "-" and text[1:2].isalpha():
+            _append(self.excluded, text[1:], analyse_parts(text[1:]))
+        elif is_single_sign(text):
+            _append(self.prefixes, text, analyse_prefix(text))
+        elif len(text) > 2 and text.find("*") == len(text) - 1:
+            _append(self.prefixes, text[:-1], analyse_prefix(text[:-1]))
+        else:
+            self.texts.append(text)
+
+    def tree(self) -> Query:
+        words: list[Term] = []
+        for text in self.texts:
+            if not is_stop_word(text):
+                _append(words, text, analyse(text))
+        if not (words or self.phrases or self.prefixes):
+            for text in self.texts:
+                _append(words, text, analyse(text))
+        return Query(tuple(words), tuple(self.phrases), tuple(self.excluded), tuple(self.prefixes), tuple(self.filters))
 
 
 def parse(query: str) -> Query:
@@ -78,47 +121,21 @@ def parse(query: str) -> Query:
     Stop words are left out unless no other word, phrase or prefix was typed. What looks like a filter but has a value
     that cannot be one (an unknown tier, a time that `resolve_time` does not know) is words.
     """
-    texts: list[str] = []
-    phrases: list[Term] = []
-    excluded: list[Term] = []
-    prefixes: list[Term] = []
-    filters: list[Filter] = []
-    is_question = query.rstrip().endswith(("?", "\uff1f"))
+    reading = _Reading(query.rstrip().endswith(("?", "\uff1f")))
     for item in _ITEM.finditer(query.translate(_QUOTES)):
-        quoted, bare = item["quoted"], item["bare"] or ""
-        if quoted is not None and not item["key"] and item["minus"]:
-            excluded.append(Term(quoted, tuple(analyse_parts(quoted))))
-        elif quoted is not None and not item["key"]:
-            if is_question:
-                texts += quoted.split()
-            else:
-                phrases.append(Term(quoted, tuple(analyse_parts(quoted))))
-        elif quoted is not None:
-            found = None if item["minus"] else _filter(item["key"], quoted)
-            if found:
-                filters.append(found)
-            else:
-                texts.append(item.group())
-        elif (match := _BARE_FILTER.fullmatch(bare)) and (found := _filter(match[1], match[2])):
-            filters.append(found)
-        elif bare[0] == "-" and bare[1:2].isalpha():
-            excluded.append(Term(bare[1:], tuple(analyse_parts(bare[1:]))))
-        elif is_single_sign(bare):
-            prefixes.append(Term(bare, tuple(analyse_prefix(bare))))
-        elif len(bare) > 2 and bare.find("*") == len(bare) - 1:
-            prefixes.append(Term(bare[:-1], tuple(analyse_prefix(bare[:-1]))))
+        bare = item["bare"]
+        pair = _BARE_FILTER.fullmatch(bare) if bare else None
+        key, value = (pair[1], pair[2]) if pair else (item["key"], item["quoted"])
+        condition = _filter(key, value) if key and not item["minus"] else None
+        if condition:
+            reading.filters.append(condition)
+        elif bare:
+            reading.bare(bare)
+        elif key:
+            reading.texts += item.group().split()
         else:
-            texts.append(bare)
-    phrases = [term for term in phrases if term.tokens]
-    prefixes = [term for term in prefixes if term.tokens]
-    telling = [text for text in texts if not is_stop_word(text)]
-    words = [Term(text, tuple(analyse(text))) for text in telling]
-    words = [term for term in words if term.tokens]
-    if not (words or phrases or prefixes):
-        words = [Term(text, tokens) for text in texts if (tokens := tuple(analyse(text)))]
-    return Query(
-        tuple(words), tuple(phrases), tuple(term for term in excluded if term.tokens), tuple(prefixes), tuple(filters)
-    )
+            reading.quoted(value, item["minus"] is not None)
+    return reading.tree()
 
 
 def resolve_time(value: str, now: str, *, end: bool = False) -> str | None:
@@ -140,9 +157,8 @@ def resolve_time(value: str, now: str, *, end: bool = False) -> str | None:
         elif part := _PART_OF_DATE.fullmatch(value):
             start = datetime(int(part[1]), int(part[2] or 1), 1, tzinfo=UTC)
             months = 1 if part[2] else 12
-            following = datetime(
-                start.year + (start.month + months - 1) // 12, (start.month + months - 1) % 12 + 1, 1, tzinfo=UTC
-            )
+            years, month = divmod(start.month - 1 + months, 12)
+            following = datetime(start.year + years, month + 1, 1, tzinfo=UTC)
         else:
             start = datetime.fromisoformat(value.upper())
             start = start.replace(tzinfo=UTC) if start.tzinfo is None else start.astimezone(UTC)
@@ -167,3 +183,8 @@ def _filter(key: str, value: str) -> Filter | None:
     if key in ("since", "until") and resolve_time(value, _SOME_TIME) is not None:
         return Filter(key, value)
     return None
+
+
+def _append(terms: list[Term], text: str, tokens: list[str]) -> None:
+    if tokens:
+        terms.append(Term(text, tuple(tokens)))

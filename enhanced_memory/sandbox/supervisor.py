@@ -356,6 +356,7 @@ class _Zygote:
     def __init__(self) -> None:
         """Start it and wait until it can fork. Raises: Internal: it does not come up."""
         self.closed = False
+        """Whether it was ended on purpose."""
         self._lock = threading.Lock()
         self._control, theirs = socket.socketpair()
         # No descriptor but one, no environment, no site packages but those needed: what is not there cannot leak,
@@ -376,12 +377,12 @@ class _Zygote:
                 told = json.loads(lines.readline())
             self.held: dict[str, bool] = {layer: bool(told[layer]) for layer in confinement.LAYERS}
         except (OSError, ValueError, KeyError) as error:
-            self.close()
+            self._stop()
             raise Internal("the sandbox does not start; standard error of the service says why") from error
 
     def alive(self) -> bool:
         """Whether it can still fork."""
-        return not self.closed and self._process.poll() is None
+        return self._process.poll() is None
 
     def start(self, timeout_s: float) -> tuple[socket.socket, socket.socket]:
         """A new worker: our end of its pipe, and of the watch over it. Raises: Internal, ShuttingDown."""
@@ -407,18 +408,21 @@ class _Zygote:
         try:
             watch.shutdown(socket.SHUT_WR)
             with watch.makefile("rb") as lines:
-                told = lines.readline()
+                told = lines.read()  # to the end: then the zygote has let go of the run
         except OSError:
             told = b""
         if not told:
-            self.close()  # it is gone or stuck; its workers end with it
+            self._stop()  # it is gone or stuck; its workers end with it
             return None
         end: dict[str, Any] = json.loads(told)
         return end
 
     def close(self) -> None:
-        """End it and its workers. May be called twice."""
+        """End it and its workers, on purpose: runs that go on fail with ShuttingDown. May be called twice."""
         self.closed = True
+        self._stop()
+
+    def _stop(self) -> None:
         self._control.close()  # which it sees, and ends
         try:
             self._process.wait(_END_WITHIN_S)

@@ -184,12 +184,13 @@ class Frequency:
 class Filter:
     """Which entities count: of any of these namespaces (none: the transaction's), types (none: all) and tiers.
 
-    `since` and `until` bound `updated_at`, the one inclusive, the other not.
+    `pinned` lets only pinned ones through. `since` and `until` bound `updated_at`, the one inclusive, the other not.
     """
 
     namespaces: Sequence[str] = ()
     entity_types: Sequence[str] = ()
     tiers: Sequence[str] = ()
+    pinned: bool = False
     since: str | None = None
     until: str | None = None
 
@@ -307,6 +308,9 @@ class Relations(Protocol):
 
     def touching(self, ids: Sequence[int], limit: int) -> list[Edge]:
         """Relations with at least one end among `ids`, oldest first."""
+
+    def links(self, ids: Sequence[int], limit: int) -> list[tuple[int, int, Edge]]:
+        """Relations with at least one end among `ids`, oldest first, with the numbers of their ends."""
 
     def leaving(self, ids: Sequence[int]) -> list[Edge]:
         """Relations that start at one of `ids`, oldest first."""

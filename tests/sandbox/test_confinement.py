@@ -27,7 +27,7 @@ PAYLOADS = {
     "look at a file": "os.stat(FOLDER + '/file')",
     "make a folder": "os.mkdir(FOLDER + '/made-folder')",
     "make a link": "os.symlink('x', FOLDER + '/link')",
-    "rename a file": "os.rename(FOLDER + '/file', FOLDER + '/renamed'); os.rename(FOLDER + '/renamed', FOLDER + '/file')",
+    "rename a file": "os.rename(FOLDER + '/file', FOLDER + '/file')",
     "change rights": "os.chmod(FOLDER, 0o777)",
     "change folder": "os.chdir('/')",
     "read the environment": "open('/proc/self/environ').read()",

@@ -18,6 +18,8 @@ def conditions(scope: Scope, wanted: Filter) -> tuple[list[str], list[object]]:
         if allowed:
             parts.append(f"entities.{column} IN ({marks(len(allowed))})")
             values += allowed
+    if wanted.pinned:
+        parts.append("entities.always_include")
     for operator, instant in ((">=", wanted.since), ("<", wanted.until)):
         if instant is not None:
             parts.append(f"entities.updated_at {operator} ?")
@@ -27,7 +29,7 @@ def conditions(scope: Scope, wanted: Filter) -> tuple[list[str], list[object]]:
 
 def is_everything(scope: Scope, wanted: Filter) -> bool:
     """Whether the filter lets every living entity of the store through."""
-    if wanted.entity_types or wanted.tiers or wanted.since is not None or wanted.until is not None:
+    if wanted.entity_types or wanted.tiers or wanted.pinned or wanted.since is not None or wanted.until is not None:
         return False
     (total,) = scope.connection.execute("SELECT count(*) FROM namespaces").fetchone()
     return len(scope.numbers(wanted.namespaces or [scope.namespace])) == int(total)

@@ -14,7 +14,7 @@ from enhanced_memory.store.sqlite.filters import marks
 from enhanced_memory.store.sqlite.scope import Scope
 
 _SELECT = (
-    "SELECT r.id, a.name, b.name, r.relation_type, r.strength, r.metadata FROM relations r"
+    "SELECT r.id, a.name, b.name, r.relation_type, r.strength, r.metadata, a.id, b.id FROM relations r"
     " JOIN entities a ON a.id = r.from_entity_id JOIN entities b ON b.id = r.to_entity_id WHERE r.deleted_at IS NULL"
 )
 _CHUNK = 500
@@ -74,12 +74,16 @@ class SQLiteRelations:
 
     def touching(self, ids: Sequence[int], limit: int) -> list[Edge]:
         """Relations with at least one end among `ids`, oldest first."""
-        found: dict[int, Edge] = {}
+        return [edge for _, _, edge in self.links(ids, limit)]
+
+    def links(self, ids: Sequence[int], limit: int) -> list[tuple[int, int, Edge]]:
+        """Relations with at least one end among `ids`, oldest first, with the numbers of their ends."""
+        found: dict[int, tuple[int, int, Edge]] = {}
         for column in ("from_entity_id", "to_entity_id"):
             for part in _parts(ids):
                 statement = f"{_SELECT} AND r.{column} IN ({marks(len(part))}) ORDER BY r.id LIMIT ?"
                 for row in self._scope.connection.execute(statement, (*part, limit)):
-                    found[row[0]] = _edge(row)
+                    found[row[0]] = (row[6], row[7], _edge(row))
         return [found[number] for number in sorted(found)[:limit]]
 
     def leaving(self, ids: Sequence[int]) -> list[Edge]:
