@@ -193,6 +193,13 @@ CREATE TABLE requests (
 ) WITHOUT ROWID;
 CREATE INDEX idx_requests_created ON requests (created_at);
 
+-- What an observation means, by its row in the index: as many little-endian numbers of 16 bits as the model has
+-- dimensions. Rows are made in the background, and only where a model is; meta tells which (vector_model).
+CREATE TABLE vectors (
+    row INTEGER PRIMARY KEY,
+    data BLOB NOT NULL
+);
+
 -- One row an observation, and one for the name and type of its entity; the words are the analyser's tokens, so the
 -- tokenizer only splits them at spaces. The row's number tells entity and place (index.py).
 CREATE VIRTUAL TABLE search_index USING fts5 (name, type, who, body, content = '', tokenize = 'ascii');

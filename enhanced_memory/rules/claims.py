@@ -2,8 +2,8 @@
 
 Above it lie `rules.slots`, `rules.judging` and `rules.conflicts`; below it `rules.quantities`, `rules.phrases`,
 `rules.meanings` and `rules.words`. Memories are short statements ("Prefers tea at home", "User's timezone is CET"): the
-first verb parts the subject from the rest, the prepositions part the rest. What cannot be told apart so is still compared
-by its words.
+first verb parts the subject from the rest, the prepositions part the rest. What cannot be told apart so is still
+compared by its words.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import Final
 from enhanced_memory.rules.lexicon import OPPOSITE_VERBS, words_of
 from enhanced_memory.rules.meanings import is_inflected, is_verb, term
 from enhanced_memory.rules.phrases import with_plain_phrases
-from enhanced_memory.rules.quantities import with_quantities
+from enhanced_memory.rules.quantities import kind_of, with_quantities
 from enhanced_memory.rules.words import plain
 
 Terms = frozenset[str]
@@ -57,7 +57,8 @@ _FREQUENCY: Final = {
 _NOT: Final = words_of("not never no none nobody nothing without neither nor hardly")
 _HEDGE: Final = re.compile(
     r"\b(?:might|(?<!in )(?<!of )(?<!by )(?<!since )(?<!last )may(?= [a-z])|maybe|perhaps|possibly|probably|could"
-    r"|wants? to|wish(?:es)?|hop(?:es?|ing) to|plan(?:s|ning)? (?:to|on|a|for)|consider(?:s|ing)?|think(?:s|ing)? (?:of|about)|would|intends? to|aims? to|dreams? of|going to|tempted|if)\b"
+    r"|wants? to|wish(?:es)?|hop(?:es?|ing) to|plan(?:s|ning)? (?:to|on|a|for)|consider(?:s|ing)?"
+    r"|think(?:s|ing)? (?:of|about)|would|intends? to|aims? to|dreams? of|going to|tempted|if)\b"
 )
 _NOW: Final = re.compile(
     r"\b(?:as of (?:(?:now|today|this|last|next|early|late|mid)? ?@?[\w-]*),?|from now on,?|these days|at the moment"
@@ -68,8 +69,8 @@ _CHANGED: Final = frozenset(
     map(
         term,
         words_of(
-            """switch move migrate upgrade downgrade change transition convert transfer relocate rename replace swap trade
-    raise increase lower reduce decrease grow postpone reschedule push delay shift extend bump rewrite turn
+            """switch move migrate upgrade downgrade change transition convert transfer relocate rename replace swap
+    trade raise increase lower reduce decrease grow postpone reschedule push delay shift extend bump rewrite turn
     become promote adopt join quit update shorten double triple halve redesign port rise fall adjust slip
     climb shrink jump cut expand relaunch drop"""
         ),
@@ -92,9 +93,10 @@ class Claim:
     `subject`: terms of what stands before the verb, without words for the user; `verb`: its term, "be" for a copula, ""
     where there is none; `object`: terms up to the first preposition; `scopes`: preposition -> terms behind it; `words`:
     terms of all words that say something, without verbs that say nothing by themselves; `quantities`: in order;
-    `affirms`: False where it denies; `change`: "now", "ended", "changed" or ""; `hedged`: only possible, planned or
-    wished; `past`: told as over; `done`: told as happened, or as the state after it;
-    `frequency` 0 never .. 4 always, None unsaid.
+    `labels`: bare numbers that tell which thing is meant ("Ticket 42 is open"), not how much; `affirms`: False where it
+    denies; `change`: "now", "ended", "changed" or ""; `hedged`: only possible, planned or wished; `past`: told as over;
+    `done`: told as happened, or as the state after it; `frequency` 0 never .. 4 always, None unsaid; `plain`: the text
+    in the words it was compared by.
     """
 
     text: str
@@ -104,6 +106,7 @@ class Claim:
     scopes: tuple[tuple[str, Terms, tuple[str, ...]], ...]
     words: Terms
     quantities: tuple[str, ...]
+    labels: Terms
     affirms: bool
     change: str
     hedged: bool
@@ -226,6 +229,11 @@ def _parsed(written: str, text: str, tokens: list[str], names: Terms, change: st
         tuple(scopes),
         words,
         tuple(token for token in tokens if token.startswith("@")),
+        frozenset(
+            token
+            for token in (before if verb else object_[-1:])
+            if token.startswith("@") and kind_of(token) == "number"
+        ),
         denials % 2 == 0,
         change,
         hedged,
@@ -284,6 +292,8 @@ def _predicate(tokens: list[str]) -> tuple[int, str]:
                 continue
             if token.endswith("s") and is_verb(following) and following.endswith("s") and not following.endswith("ss"):
                 continue
+            if token in _NOUNS and count <= 4 and tokens[-1].startswith("@"):
+                continue
             if token in _NOUNS and is_verb(following) and is_inflected(following) and following[-1] in "sd":
                 continue
             return at, token
@@ -319,8 +329,8 @@ def _main_verb(tokens: list[str], at: int) -> tuple[int, str]:
 
 
 _NOUNS: Final = words_of(
-    "build deploy test run call cache commit release update report name cost load plan trade help log order price flight"
-    " trip talk walk work backup deployment visit rent dig query stand stay use change"
+    "build deploy test run call cache commit release update report name cost load plan trade help log order price"
+    " flight trip talk walk work backup deployment visit rent dig query stand stay use change"
 )
 """Words that are verbs by their form, and nouns where another verb follows."""
 _STATES: Final = words_of(
@@ -365,7 +375,7 @@ def _parts(after: list[str]) -> tuple[list[str], list[tuple[str, Terms, tuple[st
 
 def _terms(tokens: list[str]) -> Terms:
     return frozenset(
-        term(token.removesuffix("'s"))
-        for token in tokens
-        if not token.startswith("@") and token not in _UNSAID and token not in ",;:()"
+        term(word.removesuffix("'s"))
+        for word in tokens
+        if not word.startswith("@") and word not in _UNSAID and word not in ",;:()"
     )

@@ -52,8 +52,9 @@ def compare(old: Sequence[str], new: Sequence[str], *, threshold: float = overla
     """What one entity's observations are to another's; None where neither overlap nor any pair says anything.
 
     A contradiction wins whatever the overlap; then the overlap speaks (above `threshold` a duplicate, above 0.3 an
-    update, with itself as confidence), then the findings of single pairs. Only pairs that share a term, a kind or a state are
-    judged, so that long lists cost little. One observation each gives what `judge` says.
+    update, with itself as confidence), then the findings of single pairs. Observations in both lists are held against
+    nothing else, and only pairs that share a term, a kind or a state are judged, so that long lists cost little. One
+    observation each gives what `judge` says.
 
     Source of the thresholds: guide, step 6.
     """
@@ -94,22 +95,32 @@ MAX_EVIDENCE: Final = 20
 def _evidence(old: Sequence[str], new: Sequence[str]) -> list[tuple[Kind, Evidence]]:
     """Findings of the pairs that have something in common, surest first."""
     places: defaultdict[str, list[int]] = defaultdict(list)
-    theirs = list(dict.fromkeys(old))
-    for place, existing in enumerate(theirs):
+    theirs = list({overlap.levelled(text): text for text in reversed(old)}.items())[::-1]
+    ours = {overlap.levelled(text): text for text in reversed(new)}
+    for place, (level, existing) in enumerate(theirs):
+        if level in ours:
+            continue
         for key in _keys(existing):
             places[key].append(place)
     found: list[tuple[Kind, Evidence]] = []
-    for text in dict.fromkeys(new):
+    known = dict(theirs)
+    for level, text in reversed(ours.items()):
+        if level in known:
+            found += _found(known[level], text)
+            continue
         shared: defaultdict[int, float] = defaultdict(float)
         for key in _keys(text):
             for place in places.get(key, ()):
                 shared[place] += 1 / len(places[key])
         for place in sorted(shared, key=lambda place: (-shared[place], place))[:MAX_JUDGED]:
-            finding = judge(theirs[place], text)
-            if finding:
-                found.append((finding.kind, Evidence(text, theirs[place], finding.reason, finding.confidence)))
+            found += _found(theirs[place][1], text)
     found.sort(key=lambda one: -one[1].confidence)
     return found
+
+
+def _found(existing: str, new: str) -> list[tuple[Kind, Evidence]]:
+    finding = judge(existing, new)
+    return [(finding.kind, Evidence(new, existing, finding.reason, finding.confidence))] if finding else []
 
 
 @lru_cache(maxsize=65_536)

@@ -19,7 +19,7 @@ from enhanced_memory.rules.claims import Claim, Terms, claim_of
 from enhanced_memory.rules.endings import SHARING, states_of
 from enhanced_memory.rules.meanings import KIND_NAMES, are_opposite, kinds, kinds_of, term
 from enhanced_memory.rules.quantities import is_same, kind_of, spoken
-from enhanced_memory.rules.slots import TIMES, clash_of, differ, is_many, named_kind
+from enhanced_memory.rules.slots import ATTRIBUTES, TIMES, clash_of, differ, is_many, named_kind
 
 Kind = Literal["duplicate", "update", "contradiction"]
 
@@ -56,8 +56,8 @@ _ENDS: Final = _terms(
     disappear discharge revoke burn sink discard donate split"""
 )
 _HOLDS: Final = _terms(
-    """have own use be read watch write work study learn play subscribe rent drive date eat drink take need wait plan train open build
-    prepare live smoke attend develop lead run love"""
+    """have own use be read watch write work study learn play subscribe rent drive date eat drink take need wait plan
+    train open build prepare live smoke attend develop lead run love"""
 ) | {""}
 
 
@@ -88,6 +88,11 @@ def _judged(old: str, new: str, same_entity: bool) -> Finding | None:
 
 Rule = Callable[[Claim, Claim, bool], "Finding | Literal[False] | None"]
 """A rule gives a finding, False where it is sure that there is none, or None where it has nothing to say."""
+
+
+def _numbered(old: Claim, new: Claim, _same: bool) -> Finding | Literal[False] | None:
+    """Two things told apart by their number: "Ticket 42 is open", "Ticket 43 is closed"."""
+    return False if old.labels != new.labels else None
 
 
 def _hedged(old: Claim, new: Claim, _same: bool) -> Finding | Literal[False] | None:
@@ -132,9 +137,9 @@ def _ended(old: Claim, new: Claim, _same: bool) -> Finding | Literal[False] | No
     if ended and new.affirms and fits and (shared or ended - SHARING):
         return Finding("update", 0.85, f'"{new.text}" ends what the old statement says.')
     verb = new.verb in _ENDS and not old.hedged and new.verb
-    if verb and shared and new.affirms and (new.done or new.change) and not old.past:
-        if (old.value - WEAK <= new.words and old.verb in _HOLDS) or shared & old.names or old.words <= new.words:
-            return Finding("update", 0.82, f'"{new.text}" tells the end of "{old.show(shared)}".')
+    over = (old.value - WEAK <= new.words and old.verb in _HOLDS) or shared & old.names or old.words <= new.words
+    if verb and shared and over and new.affirms and (new.done or new.change) and not old.past:
+        return Finding("update", 0.82, f'"{new.text}" tells the end of "{old.show(shared)}".')
     return None
 
 
@@ -234,6 +239,8 @@ def _measured(old: Claim, new: Claim, same: bool) -> Finding | Literal[False] | 
             return Finding("update", 0.88, reason)
     if extra or other:
         return None
+    if is_many(old.verb) and kind_of(one) == "number" and not re.search(rf"{re.escape(one)} [a-z]", old.plain):
+        return False  # which one, not how many: "Likes item 5", "Likes item 6"
     if old.past and new.past and not old.subject and old.verb not in {term("born"), term("bear")}:
         return False
     if is_many(old.verb) and not old.subject and not old.object and kind_of(one) in {"date"}:
@@ -301,7 +308,7 @@ def _replaced(old: Claim, new: Claim, _same: bool) -> Finding | Literal[False] |
     target = new.scope("to") | new.scope("with") | new.scope("for") | new.scope("into") | new.scope("in") | new.object
     given_up = new.scope("from") | new.object
     value = old.value
-    ours, others = kinds_of(value), kinds_of(target)
+    ours, others = kinds_of(value), kinds_of(target - new.object if new.verb in _ENDS else target)
     mine = old.subject == new.subject
     if (given_up & value) - WEAK and new.verb in _REPLACES:
         return Finding("update", 0.88, f"The new statement replaces {old.show(given_up & value)}.")
@@ -401,6 +408,7 @@ def _alike(old: Claim, new: Claim, same: bool) -> Finding | Literal[False] | Non
 
 
 _RULES: Final[tuple[Rule, ...]] = (
+    _numbered,
     _ended,
     _hedged,
     _swapped,
@@ -427,9 +435,21 @@ def _about_one(old: Claim, new: Claim, same: bool) -> bool:
         return True
     if not old.subject or not new.subject:
         subject = old.subject | new.subject
-        return subject <= _GENERIC or (same and subject <= old.names | new.names)
+        return subject <= _GENERIC or (same and _is_name(old if old.subject else new))
     left, right = old.subject - WEAK, new.subject - WEAK
     return left == right
+
+
+def _is_name(claim: Claim) -> bool:
+    """Whether the subject is written as a name that the claim begins with, and is no relative or thing."""
+    first = claim.text.split(maxsplit=1)[0]
+    is_first = claim.subject == {term(first.lower())} and first[0].isupper() and not claim.subject & _RELATIVES
+    return claim.subject <= claim.names or is_first
+
+
+_RELATIVES: Final = ATTRIBUTES | _terms(
+    "brother sister mother father son daughter child cousin aunt uncle grandmother grandfather friend neighbour dog cat"
+)
 
 
 def _named_apart(old: Claim, new: Claim, same: bool) -> bool:

@@ -13,21 +13,20 @@ def words_of(text: str) -> frozenset[str]:
     return frozenset(text.split())
 
 
-IRREGULAR: Final = dict(
-    form.split(":")
-    for form in """went:go gone:go goes:go bought:buy sold:sell left:leave lost:lose met:meet ate:eat eaten:eat
-    drank:drink drunk:drink drove:drive driven:drive ran:run wrote:write written:write spoke:speak spoken:speak
-    built:build taught:teach began:begin begun:begin grew:grow grown:grow sent:send kept:keep held:hold paid:pay
-    gave:give given:give took:take taken:take got:get gotten:get made:make done:do did:do does:do had:have has:have
-    was:be were:be is:be are:be am:be been:be being:be rose:rise risen:rise fell:fall fallen:fall chose:choose
-    chosen:choose broke:break broken:break quit:quit read:read knew:know known:know thought:think saw:see seen:see
-    swam:swim rode:ride ridden:ride wore:wear worn:wear won:win felt:feel told:tell said:say became:become
-    came:come hid:hide hidden:hide slept:sleep sang:sing sung:sing stood:stand found:find died:die dying:die
-    lying:lie woke:wake woken:wake rewrote:rewrite rewritten:rewrite spent:spend children:child kids:kid
-    people:person men:man women:woman feet:foot teeth:tooth mice:mouse wives:wife lives:live moved:move
-    data:data media:media""".split()
-)
-
+_IRREGULAR: Final = """
+went:go gone:go goes:go bought:buy sold:sell left:leave lost:lose met:meet ate:eat eaten:eat
+drank:drink drunk:drink drove:drive driven:drive ran:run wrote:write written:write spoke:speak spoken:speak
+built:build taught:teach began:begin begun:begin grew:grow grown:grow sent:send kept:keep held:hold paid:pay
+gave:give given:give took:take taken:take got:get gotten:get made:make done:do did:do does:do had:have has:have
+was:be were:be is:be are:be am:be been:be being:be rose:rise risen:rise fell:fall fallen:fall chose:choose
+chosen:choose broke:break broken:break quit:quit read:read knew:know known:know thought:think saw:see seen:see
+swam:swim rode:ride ridden:ride wore:wear worn:wear won:win felt:feel told:tell said:say became:become
+came:come hid:hide hidden:hide slept:sleep sang:sing sung:sing stood:stand found:find died:die dying:die
+lying:lie woke:wake woken:wake rewrote:rewrite rewritten:rewrite spent:spend children:child kids:kid
+people:person men:man women:woman feet:foot teeth:tooth mice:mouse wives:wife lives:live moved:move
+data:data media:media
+"""
+IRREGULAR: Final = dict(form.split(":") for form in _IRREGULAR.split())
 """Form -> base of verbs and nouns that do not follow the rules."""
 
 SAME: Final = """

@@ -7,8 +7,8 @@
     type:person tier:semantic     only such entities; a value with spaces stands in double quotes
     since:2w until:2024-05-01     only what is as young, as old
 
-Anything else is just words; there is no wrong query. Quotes in a question, which ends with a question mark, hold a title
-or what somebody said more often than a demand: there they are just words as well.
+Anything else is just words; there is no wrong query. Quotes in a question, which ends with a question mark, hold a
+title or what somebody said more often than a demand: there they are just words as well.
 
 Above it lies the search operation, below it `rules.text`.
 """

@@ -17,7 +17,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import chain
+from itertools import accumulate, chain
 from typing import Final
 
 from enhanced_memory.rules.text import analyse, analyse_parts, observe
@@ -32,7 +32,9 @@ COMMON: Final = 0.2
 """Share of all rows above which a token is not looked up while rarer ones remain."""
 
 LOOKED_UP: Final = 3_000
-"""Rows an index may have to score for one search, at about 2 microseconds each."""
+COUNTED: Final = 20_000
+"""Rows an index may have to score for one search, at about 2 microseconds each; and rows it may have to count for the
+tokens that only help to rank, at a twentieth of that."""
 
 TOKENS: Final = 32
 """Tokens looked up at most, the rarest."""
@@ -50,7 +52,7 @@ ASKED_BEFORE: Final = 1.0
 """What a word of a question counts for the observation that asks, and for the next one, which may be the answer."""
 
 IN_WHO: Final = 3.0
-IN_NAME: Final = 2.0
+IN_NAME: Final = 4.0
 IN_TYPE: Final = 0.5
 """What a word counts as speaker or subject, in an entity's name, in its type; one in a statement counts 1.0."""
 
@@ -61,6 +63,9 @@ NAMED: Final = 0.3
 WHOLE: Final = 0.15
 """What an observation gains, as shares of the best score: when the query names its speaker, its subject or its entity;
 and for the session or entity around it, of which the best gains all of WHOLE."""
+
+CALLED: Final = 0.25
+"""What an entity gains, as a share of the best score, when the query has its full name; more than WHOLE and TIES."""
 
 MANY: Final = 5
 SECOND: Final = 0.3
@@ -243,18 +248,17 @@ def choose_terms(counts: Mapping[str, Count], rows: int) -> Chosen:
     """Which tokens to look up, so that an index scores few rows, and among them those with the rarest tokens.
 
     Tokens in more than COMMON of the rows are left out while others remain. Of the TOKENS rarest, those are needed
-    whose rows together are no more than LOOKED_UP; the others only help to rank.
+    whose rows together are no more than LOOKED_UP; of the others those help to rank whose rows together are no more than
+    COUNTED, unless all rows with a needed token are taken anyway.
     """
     known = sorted((count.rows, token) for token, count in counts.items() if count.rows)
     telling = ([each for each in known if each[0] <= COMMON * rows] or known)[:TOKENS]
-    needed: list[str] = []
-    left = LOOKED_UP
-    for count, token in telling:
-        left -= count
-        if left < 0:
-            break
-        needed.append(token)
-    return Chosen(tuple(needed), tuple(token for _, token in telling[len(needed) :]))
+    needed = _within(LOOKED_UP, telling)
+    rest = telling[len(needed) :]
+    if not needed:
+        return Chosen((), tuple(token for _, token in rest))
+    helpful = _within(COUNTED, rest) if sum(count for count, _ in needed) > CANDIDATES else []
+    return Chosen(tuple(token for _, token in needed), tuple(token for _, token in helpful))
 
 
 def score(
@@ -300,6 +304,7 @@ def score(
         if ranked or alone[entity]:
             floor = alone[entity] / best + NAMED * tallies[entity].named
             value = max(floor, _pooled(ranked, called.observations))
+            value += CALLED * _is_called(called, numbers)
             found.append(Found(entity, value, tuple(ranked), tuple(tallies[entity].reasons)))
     return sorted(found, key=lambda each: (-each.score, -each.entity))
 
@@ -311,6 +316,12 @@ def tie_break(relevance: float, age_days: float, pinned: bool) -> float:
     the entity becomes 30 days old.
     """
     return TIES * (0.5 * relevance + 0.3 / (1.0 + max(age_days, 0.0) / 30.0) + 0.2 * pinned)
+
+
+def _within(limit: int, counted: Sequence[tuple[int, str]]) -> Sequence[tuple[int, str]]:
+    """As many of the first (rows, token) pairs as have no more than `limit` rows together."""
+    totals = accumulate(count for count, _ in counted)
+    return counted[: sum(total <= limit for total in totals)]
 
 
 def _pooled(ranked: Sequence[Match], observations: int) -> float:
@@ -332,9 +343,13 @@ def _met(numbers: Mapping[str, int], line: Line) -> list[tuple[int, tuple[int, i
     return [(number, counts[token]) for token, number in numbers.items() if token in counts]
 
 
+def _is_called(title: Title, numbers: Mapping[str, int]) -> bool:
+    return bool(title.full_name) and title.full_name <= numbers.keys()
+
+
 def _title_tally(terms: Sequence[Term], numbers: Mapping[str, int], title: Title, explain: bool) -> _Tally:
     """What an entity's title gives to each of its observations."""
-    tally = _Tally(named=bool(title.full_name) and title.full_name <= numbers.keys())
+    tally = _Tally(named=_is_called(title, numbers))
     for where, tokens, share in (("name", title.name, IN_NAME), ("type", title.type, IN_TYPE)):
         for token in tokens.keys() & numbers.keys():
             number = numbers[token]

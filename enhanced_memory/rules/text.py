@@ -43,6 +43,11 @@ STOP_WORDS: Final = frozenset(_STOP_WORDS.split())
 
 _ACRONYMS: Final = frozenset({"IT", "US", "WHO"})
 _SPELLED: Final = {"+": "plusplus", "#": "sharp"}
+_ADVERBS: Final = "always currently never now often recently sometimes today tomorrow usually yesterday"
+_NO_SUBJECTS: Final = STOP_WORDS.union(_ADVERBS.split())
+_AUXILIARIES: Final = frozenset(
+    ("can", "could", "did", "does", "had", "has", "is", "might", "must", "should", "was", "were", "will", "would")
+)
 _ROLES: Final = frozenset({"user", "human", "assistant", "customer", "client"})
 
 # Letters that Unicode does not take apart, as people write them who do not have them on their keyboard.
@@ -209,8 +214,18 @@ def _subject(sentence: str) -> list[str]:
             return []
         elif word != "and" or not names:
             break
-    found = analyse_parts(" ".join(names))
-    return [] if found and found[0] in STOP_WORDS else found
+    else:
+        return []
+    if not names or names[0].lower() in _NO_SUBJECTS:
+        return []
+    # "Prefers tea" and "Parked outside" begin with a verb; "James likes tea" does not.
+    if name == word and names[0].endswith(("s", "ed", "ing")) and not _is_like_a_verb(word):
+        return []
+    return analyse_parts(" ".join(names))
+
+
+def _is_like_a_verb(word: str) -> bool:
+    return word.endswith(("s", "ed")) or word in _AUXILIARIES
 
 
 def _chunks(text: str) -> list[_Chunk]:

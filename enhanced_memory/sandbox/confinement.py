@@ -10,7 +10,6 @@ from __future__ import annotations
 import ctypes
 import math
 import os
-import platform
 import resource
 import signal
 import struct
@@ -70,6 +69,8 @@ def _limit(timeout_s: float) -> bool:
     held = True
     for limit, bound in bounds.items():
         try:
+            hard = resource.getrlimit(limit)[1]
+            bound = bound if hard == resource.RLIM_INFINITY else min(bound, hard)
             resource.setrlimit(limit, (bound, bound))
         except (OSError, ValueError):
             held = False
@@ -222,7 +223,7 @@ class _FilterProgram(ctypes.Structure):
 
 def _seccomp() -> bool:
     """Let through the few system calls above and no other, for the rest of the process's life."""
-    machine = platform.machine()
+    machine = os.uname().machine
     if sys.platform != "linux" or machine not in _AUDIT_ARCH or sys.maxsize < 2**32:
         return False
     instructions = program(machine)

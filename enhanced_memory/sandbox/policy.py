@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import ast
 import builtins
+import datetime
 import operator
 import re
 import string
@@ -100,6 +101,15 @@ class _Transformer(RestrictingNodeTransformer):
         copy_locations(statement, node)
         return statement
 
+    def visit_Attribute(self, node: ast.Attribute) -> Any:
+        """`.__name__`, as in `type(error).__name__`, becomes a guarded look; every other underscore stays refused."""
+        if node.attr != "__name__" or not isinstance(node.ctx, ast.Load):
+            return super().visit_Attribute(node)
+        name = ast.Name("_getattr_", ast.Load())
+        look = ast.Call(func=name, args=[self.visit(node.value), ast.Constant("__name__")], keywords=[])
+        copy_locations(look, node)
+        return look
+
     def visit_AnnAssign(self, node: ast.AnnAssign) -> Any:
         """`x: int = 0` without its annotation."""
         if node.value is None:
@@ -149,6 +159,11 @@ class _Transformer(RestrictingNodeTransformer):
 
 _CHANGEABLE: Final = frozenset({dict, list, Counter, OrderedDict, defaultdict, deque})
 
+_DATA: Final = _CHANGEABLE | {
+    bool, bytes, complex, float, frozenset, int, range, set, slice, str, tuple, type(None),
+    datetime.date, datetime.datetime, datetime.time, datetime.timedelta, datetime.timezone,
+}  # fmt: skip
+
 _INPLACE: Final[Mapping[str, Callable[[Any, Any], Any]]] = {
     "+=": operator.iadd,
     "-=": operator.isub,
@@ -167,11 +182,11 @@ _INPLACE: Final[Mapping[str, Callable[[Any, Any], Any]]] = {
 
 
 class _PlainFormatter(string.Formatter):
-    """`str.format` with plain field names only: `{0.attribute}` and `{0[key]}` would pass by the guards."""
+    """`str.format` without attributes in its fields: `{0.attribute}` would pass by the guards."""
 
     def get_field(self, field_name: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
-        if "." in field_name or "[" in field_name:
-            raise ValueError(f"format field {field_name[:50]!r}: only plain names here; an f-string can say more")
+        if "." in field_name:
+            raise ValueError(f"format field {field_name[:50]!r}: no attributes here; an f-string can say more")
         return super().get_field(field_name, args, kwargs)
 
 
@@ -190,13 +205,15 @@ _FORMATS: Final[Mapping[str, Callable[..., str]]] = {"format": _format, "format_
 
 
 def _getattr(value: Any, name: str, *default: Any) -> Any:
-    """`getattr` as code may have it: no underscores, frames or code objects, `format` made safe, no `mro`.
+    """`getattr` as code may have it: no underscores but a class's name, no frames, `format` made safe, no `mro`.
 
     `mro` leads from any exception to BaseException, which would catch the time limit.
     """
     if type(name) is str:
         if name == "mro" and isinstance(value, type):
             raise AttributeError("'mro' is not available here")
+        if name == "__name__" and isinstance(value, type):
+            return value.__name__
         if name in _FORMATS:
             if isinstance(value, str):
                 safe, template = _FORMATS[name], value
@@ -212,6 +229,14 @@ def _hasattr(value: Any, name: str) -> bool:
     except AttributeError:
         return False
     return True
+
+
+def _type(value: Any) -> type:
+    """`type` of data and of errors; of a class it would be `type` itself, which makes classes."""
+    kind = type(value)
+    if kind in _DATA or isinstance(value, Exception):
+        return kind
+    raise TypeError(f"type() of a {kind.__name__} is not available here")
 
 
 def _write(value: Any) -> Any:
@@ -279,6 +304,7 @@ _BUILTINS: Final[Mapping[str, Any]] = {
     **{name: getattr(builtins, name) for name in _MORE.split()},
     "getattr": _getattr,
     "hasattr": _hasattr,
+    "type": _type,
     "__import__": _import,
 }
 

@@ -159,7 +159,7 @@ class Supervisor:
             if self._closed:
                 raise ShuttingDown("the service is ending and runs no more code")
             if self._zygote is not None and not self._zygote.alive():
-                self._zygote.close()
+                self._zygote.stop()
                 self._zygote = None
             if self._zygote is None:
                 self._zygote = _Zygote()
@@ -377,7 +377,7 @@ class _Zygote:
                 told = json.loads(lines.readline())
             self.held: dict[str, bool] = {layer: bool(told[layer]) for layer in confinement.LAYERS}
         except (OSError, ValueError, KeyError) as error:
-            self._stop()
+            self.stop()
             raise Internal("the sandbox does not start; standard error of the service says why") from error
 
     def alive(self) -> bool:
@@ -412,7 +412,7 @@ class _Zygote:
         except OSError:
             told = b""
         if not told:
-            self._stop()  # it is gone or stuck; its workers end with it
+            self.stop()  # it is gone or stuck; its workers end with it
             return None
         end: dict[str, Any] = json.loads(told)
         return end
@@ -420,9 +420,10 @@ class _Zygote:
     def close(self) -> None:
         """End it and its workers, on purpose: runs that go on fail with ShuttingDown. May be called twice."""
         self.closed = True
-        self._stop()
+        self.stop()
 
-    def _stop(self) -> None:
+    def stop(self) -> None:
+        """End it and its workers."""
         self._control.close()  # which it sees, and ends
         try:
             self._process.wait(_END_WITHIN_S)

@@ -57,7 +57,8 @@ class _Run:
 
 def main(control_descriptor: int) -> NoReturn:
     """Serve until the supervisor is gone."""
-    resource.setrlimit(resource.RLIMIT_NOFILE, (_MAX_DESCRIPTORS, _MAX_DESCRIPTORS))
+    descriptors = min(_MAX_DESCRIPTORS, resource.getrlimit(resource.RLIMIT_NOFILE)[0])
+    resource.setrlimit(resource.RLIMIT_NOFILE, (descriptors, descriptors))
     _warm_up()
     control = socket.socket(fileno=control_descriptor)
     held = probe()

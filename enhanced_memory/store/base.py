@@ -398,6 +398,46 @@ class Index(Protocol):
         """The `limit` best rows, best first; for `all_of`, the newest that match, unranked."""
 
 
+@dataclass(frozen=True, slots=True)
+class Unembedded:
+    """An observation that has no vector yet: its entity, its place in the index, and what it says."""
+
+    entity_id: int
+    slot: int
+    text: str
+
+
+class Vectors(Protocol):
+    """What observations mean: a vector each, of length 1, as little-endian numbers of 16 bits. Of all namespaces."""
+
+    def begin(self, model: str, dimensions: int) -> None:
+        """Vectors of this model are wanted from now on; those of another are dropped. For a write.
+
+        Before it is called, `nearest` finds nothing and `put` keeps nothing.
+        """
+
+    def missing(self, after: int, limit: int) -> tuple[list[Unembedded], int | None]:
+        """Those without vectors among the `limit` entities numbered above `after`, and the last of these, if any."""
+
+    def missing_of(self, ids: Iterable[int]) -> list[Unembedded]:
+        """Those without vectors of these entities."""
+
+    def take_changed(self, limit: int) -> list[int]:
+        """Up to `limit` entities that got observations since they were last taken. For a write."""
+
+    def put(self, made: Sequence[tuple[Unembedded, bytes]]) -> None:
+        """Keep vectors; one whose observation is no longer there, or says something else by now, is dropped."""
+
+    def count(self) -> int:
+        """How many observations have vectors."""
+
+    def nearest(self, vector: bytes, wanted: Filter, limit: int) -> list[Hit]:
+        """The `limit` observations that mean most nearly the same, best first; the score is the cosine, -1..1."""
+
+    def likeness(self, vector: bytes, places: Sequence[tuple[int, int]]) -> list[float | None]:
+        """The cosine, -1..1, for each (entity, place in the index); None for one that has no vector yet."""
+
+
 class Requests(Protocol):
     """First replies to writes that carried a request id."""
 
@@ -440,6 +480,10 @@ class Transaction(Protocol):
     @property
     def index(self) -> Index:
         """Full text."""
+
+    @property
+    def vectors(self) -> Vectors:
+        """Meaning."""
 
     @property
     def requests(self) -> Requests:

@@ -72,7 +72,7 @@ def test_offset_and_more_page_through_the_results(ask: Any) -> None:
 
 
 def test_a_reply_keeps_within_its_token_budget(ask: Any) -> None:
-    reply = ask("search_nodes", query="prefers", max_tokens=150)
+    reply = ask("search_nodes", query="prefers", max_tokens=300)
     assert (len(reply["results"]), reply["more"]) == (1, True)
 
 

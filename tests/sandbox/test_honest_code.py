@@ -64,7 +64,7 @@ def test_what_was_printed_before_an_error_or_the_time_limit_comes_with_it(cell: 
         ("result = float('nan')", "ResultError", "result holds nan, which JSON cannot express", None),
         ("result = 'x' * 1048576", "ResultError", "result is larger than 1,048,576 bytes", None),
         ("raise ValueError('x' * 1000)", "ValueError", "x" * 500, 1),
-        ("'{0.real}'.format(1)", "ValueError", "only plain names", 1),
+        ("'{0.real}'.format(1)", "ValueError", "no attributes here", 1),
         ("a = (1,)\na[0] = 2", "TypeError", "a tuple cannot be changed here", 2),
     ],
 )

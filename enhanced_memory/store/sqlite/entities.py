@@ -17,6 +17,7 @@ from enhanced_memory.store.sqlite.filters import conditions, marks
 from enhanced_memory.store.sqlite.indexing import Fields, row_number
 from enhanced_memory.store.sqlite.relations import SQLiteRelations
 from enhanced_memory.store.sqlite.scope import Scope
+from enhanced_memory.store.sqlite.vectors import forget, forget_all
 from enhanced_memory.store.sqlite.versions import SQLiteVersions
 
 _SELECT = (
@@ -304,6 +305,7 @@ class SQLiteEntities:
         """Erase the entity with its history, relations, conflicts and index rows, for good."""
         if entity.deleted_at is None:
             self._unindex(entity)
+        forget_all(self._scope, entity.id)
         for table, columns in _REFERENCES.items():
             for column in columns:
                 self._scope.connection.execute(f"DELETE FROM {table} WHERE {column} = ?", (entity.id,))
@@ -507,6 +509,7 @@ class SQLiteEntities:
         self._delete_label(entity)
         for place, text in enumerate(entity.observations):
             self._delete_observation(entity, place, text)
+        forget_all(self._scope, entity.id)
 
     def _rename(self, entity: Entity) -> None:
         self._scope.connection.execute(
@@ -529,10 +532,12 @@ class SQLiteEntities:
 
     def _insert_observation(self, number: int, slot: int, text: str) -> None:
         self._scope.index_queue.insert(row_number(number, slot), self._observation_fields(text))
+        self._scope.signs.expect(number)
 
     def _delete_observation(self, entity: Entity, place: int, text: str) -> None:
         slot = place + 1 if entity.slots is None else entity.slots[place]
         self._scope.index_queue.delete(row_number(entity.id, slot), self._observation_fields(text))
+        forget(self._scope, entity.id, slot)
 
     def _label_fields(self, name: str, entity_type: str) -> Fields:
         return self._scope.analyser.label(name), self._scope.analyser.label(entity_type), (), ()

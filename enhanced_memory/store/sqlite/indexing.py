@@ -9,9 +9,9 @@ from collections.abc import Sequence
 
 from enhanced_memory.store.sqlite.connections import Connection
 
-_NEAR_SLOTS = 8
-_FAR_SLOTS = 16_384
-_FAR_ROWS = 1 << 40
+NEAR_SLOTS = 8
+FAR_SLOTS = 16_384
+FAR_ROWS = 1 << 40
 """Row numbers: the first 8 places of an entity lie at id * 8, the others from 2^40 on at id * 16,384.
 
 Dense numbers keep the index's lists of rows short, and most entities hold few observations; 16,384 places hold the
@@ -21,19 +21,25 @@ Dense numbers keep the index's lists of rows short, and most entities hold few o
 
 def row_number(entity_id: int, slot: int) -> int:
     """The index row of an entity's place `slot`."""
-    if slot < _NEAR_SLOTS:
-        return entity_id * _NEAR_SLOTS + slot
-    return _FAR_ROWS + entity_id * _FAR_SLOTS + slot
+    if slot < NEAR_SLOTS:
+        return entity_id * NEAR_SLOTS + slot
+    return FAR_ROWS + entity_id * FAR_SLOTS + slot
 
 
 def entity_and_slot(row: int) -> tuple[int, int]:
     """Whose row it is: entity number and place."""
-    return divmod(row, _NEAR_SLOTS) if row < _FAR_ROWS else divmod(row - _FAR_ROWS, _FAR_SLOTS)
+    return divmod(row, NEAR_SLOTS) if row < FAR_ROWS else divmod(row - FAR_ROWS, FAR_SLOTS)
+
+
+def row_ranges(entity_id: int) -> tuple[tuple[int, int], tuple[int, int]]:
+    """The first and last numbers of the entity's near rows, and of its far ones."""
+    far = FAR_ROWS + entity_id * FAR_SLOTS
+    return (entity_id * NEAR_SLOTS, (entity_id + 1) * NEAR_SLOTS - 1), (far, far + FAR_SLOTS - 1)
 
 
 ENTITY_OF_ROW = (
-    f"CASE WHEN search_index.rowid < {_FAR_ROWS} THEN search_index.rowid / {_NEAR_SLOTS}"
-    f" ELSE (search_index.rowid - {_FAR_ROWS}) / {_FAR_SLOTS} END"
+    f"CASE WHEN search_index.rowid < {FAR_ROWS} THEN search_index.rowid / {NEAR_SLOTS}"
+    f" ELSE (search_index.rowid - {FAR_ROWS}) / {FAR_SLOTS} END"
 )
 """The same in SQL."""
 

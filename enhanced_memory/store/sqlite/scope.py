@@ -14,6 +14,7 @@ from enhanced_memory.store.base import Analyser
 from enhanced_memory.store.sqlite.connections import Connection
 from enhanced_memory.store.sqlite.contents import Contents
 from enhanced_memory.store.sqlite.indexing import IndexQueue
+from enhanced_memory.store.sqlite.signs import Signs
 
 _NO_NAMESPACE = -1
 """Number that no namespace has: a read of an unknown namespace finds nothing."""
@@ -51,7 +52,10 @@ class Clock:
 
 @dataclass
 class Scope:
-    """One transaction's surroundings. `count_accesses` gathers entity numbers to be written later."""
+    """One transaction's surroundings. `count_accesses` gathers entity numbers to be written later.
+
+    `signs` holds what all transactions know of the vectors.
+    """
 
     connection: Connection
     namespace: str
@@ -59,6 +63,7 @@ class Scope:
     contents: Contents
     analyser: Analyser
     index_queue: IndexQueue
+    signs: Signs
     count_accesses: Callable[[Iterable[int]], None]
 
     @cached_property

@@ -25,6 +25,7 @@ from enhanced_memory.store.base import (
     Relations,
     Requests,
     Transaction,
+    Vectors,
     Versions,
 )
 from enhanced_memory.store.sqlite import dictionary, schema
@@ -39,6 +40,8 @@ from enhanced_memory.store.sqlite.indexing import IndexQueue
 from enhanced_memory.store.sqlite.relations import SQLiteRelations
 from enhanced_memory.store.sqlite.requests import KEEP_S, SQLiteRequests
 from enhanced_memory.store.sqlite.scope import Clock, Scope, earlier
+from enhanced_memory.store.sqlite.signs import Signs
+from enhanced_memory.store.sqlite.vectors import SQLiteVectors
 from enhanced_memory.store.sqlite.versions import SQLiteVersions
 from enhanced_memory.store.sqlite.writer import Writer
 
@@ -102,6 +105,11 @@ class SQLiteTransaction:
         return SQLiteIndex(self._scope, self._frequencies)
 
     @cached_property
+    def vectors(self) -> Vectors:
+        """Meaning."""
+        return SQLiteVectors(self._scope, self.entities.by_ids)
+
+    @cached_property
     def requests(self) -> Requests:
         """First replies to writes that carried a request id."""
         return SQLiteRequests(self._scope)
@@ -126,6 +134,7 @@ class SQLiteStore:
         self._contents = Contents(self._codec)
         self._frequencies = FrequencyCache()
         self._index_queue = IndexQueue()
+        self._signs = Signs()
         self._accesses: Counter[int] = Counter()
         self._accesses_lock = threading.Lock()
         self._trained_on = 0
@@ -274,6 +283,7 @@ class SQLiteStore:
             self._contents,
             self._analyser,
             index_queue or IndexQueue(),
+            self._signs,
             self._count_accesses,
         )
 

@@ -17,8 +17,8 @@ from enhanced_memory.store.sqlite.contents import Packed
 from enhanced_memory.store.sqlite.delta import apply, difference
 from enhanced_memory.store.sqlite.scope import Scope
 
-_LONGEST_CHAIN = 1_000
-"""Deltas between two keyframes at the most: bounds the time to read any version (about 10 µs a delta)."""
+_LONGEST_CHAIN = 1_500
+"""Deltas between two keyframes at the most: bounds the time to read any version (about 20 µs a delta)."""
 
 _INSERT = (
     "INSERT INTO versions (entity_id, version_number, branch_name, compressed_data, commit_message, created_at, action,"

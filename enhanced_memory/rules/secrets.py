@@ -1,0 +1,257 @@
+"""Secrets in texts: API keys, tokens, private keys, card numbers and passwords, found by their form or by their name.
+
+Above it lies the extraction operation, which has them replaced before anything is stored; below it nothing. A secret is
+known by its form (the prefixes that vendors give their keys, a card number's check digit, a private key's frame), by what
+is written before it ("my password is", `api_key =`, `user:...@host`), or by being long and without any order. What
+is written before a secret stays, so that a memory still says that there is one.
+
+Scanners for source code exist. The best known one that is a library reads line by line at some milliseconds a line, does
+not say where in the line a secret stands, and knows no passwords in plain sentences and no card numbers.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections import Counter
+from collections.abc import Iterator
+from typing import Final
+
+_KEY: Final = "api key"
+_TOKEN: Final = "token"  # noqa: S105
+_PRIVATE_KEY: Final = "private key"
+_CARD: Final = "card number"
+_PASSWORD: Final = "password"  # noqa: S105
+
+_RUN: Final = re.compile(r"(?<![A-Za-z0-9_])[A-Za-z0-9][\w.+/=~:-]{15,}")
+"""Where a key or token may stand: sixteen signs without a space. All the forms below are that long."""
+
+_KEY_FORMS: Final = re.compile(
+    r"""(?<![A-Za-z0-9])(?:
+      (?:AKIA|ASIA|ABIA|ACCA)[A-Z2-7]{16}(?![A-Za-z0-9])            # Amazon
+    | AIza[\w-]{35}|GOCSPX-[\w-]{24,}                               # Google
+    | sk-(?=[\w-]{0,60}\d)[\w-]{20,}                                # OpenAI, Anthropic and others after them
+    | (?:sk|pk|rk)_(?:live|test)_[A-Za-z0-9]{10,}|whsec_[\w+/=]{24,}  # Stripe
+    | (?:gsk|r8|fw|tgp_v1|nvapi|pplx|xai|tvly|co|jina|phc|phx|re)[_-](?=[\w-]{0,60}\d)[\w-]{24,}
+    | SG\.[\w-]{16,}\.[\w-]{16,}|key-[0-9a-f]{32}|[0-9a-f]{32}-us\d{1,2}|SK[0-9a-f]{32}   # SendGrid, Mailgun, Mailchimp, Twilio
+    | shp(?:at|ca|pa|ss)_[0-9a-fA-F]{32}|sq0(?:atp|csp)-[\w-]{22,}  # Shopify, Square
+    | lin_api_[A-Za-z0-9]{32,}|ntn_[A-Za-z0-9]{40,}|secret_[A-Za-z0-9]{40,}|pat[A-Za-z0-9]{14}\.[0-9a-f]{40,}
+    | NRAK-[A-Z0-9]{27}|AGE-SECRET-KEY-1[A-Z0-9]{50,}|rzp_(?:live|test)_[A-Za-z0-9]{14}
+    )""",
+    re.VERBOSE,
+)
+_TOKEN_FORMS: Final = re.compile(
+    r"""(?<![A-Za-z0-9])(?:
+      gh[pousr]_[A-Za-z0-9]{30,}|github_pat_\w{22,}|gl(?:pat|ptt|dt|rt|cbt|ft|soat)-[\w.-]{20,}   # GitHub, GitLab
+    | xox[abceoprs]-[\w-]{10,}|xapp-\d-[\w-]{20,}|hooks\.slack\.com/services/[\w/]{20,}           # Slack
+    | ya29\.[\w.-]{20,}|1//0[\w-]{30,}                                                            # Google
+    | hf_[A-Za-z0-9]{30,}|npm_[A-Za-z0-9]{30,}|pypi-[\w-]{50,}|rubygems_[0-9a-f]{40,}|dckr_pat_[\w-]{20,}
+    | do[opr]_v1_[0-9a-f]{40,}|dapi[0-9a-f]{32}|hv[bsr]\.[\w-]{20,}|dp\.[a-z]{2,4}\.[A-Za-z0-9]{40,}
+    | gl(?:c|sa)_[\w+/=]{30,}|sntry[su]_[\w+/=]{30,}|figd_[\w-]{30,}|sbp_[0-9a-f]{40}|lsv2_[a-z]{2}_\w{32,}
+    | ATATT3[\w=-]{50,}|pscale_[a-z]{2,5}_[\w.-]{32,}|[A-Za-z0-9]{14}\.atlasv1\.[\w-]{60,}
+    | \d{8,10}:AA[\w-]{33}|[MNO][\w-]{23,25}\.[\w-]{6}\.[\w-]{27,}|discord(?:app)?\.com/api/webhooks/\d+/[\w-]{20,}
+    | eyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]*                                                             # JSON Web Token
+    )""",
+    re.VERBOSE,
+)
+_HASH: Final = re.compile(r"(?:sha\d{1,3}|md5|blake\w{1,3})[:-]|https?:|urn:", re.IGNORECASE)
+_DISORDER: Final = 4.2
+"""Bits a sign above which a run of 32 signs or more is a key: words and names in camel case stay below 4, random ones of
+that length reach 4.4 and more."""
+
+_FRAME: Final = re.compile(r"-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----")
+_FRAME_END: Final = re.compile(r"-----END [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----")
+_LONGEST_FRAME: Final = 20_000
+"""Characters within which a private key ends: one of 16,384 bits takes 13,000."""
+
+_KEY_LINES: Final = re.compile(r"(?:(?:\s|\\n)*+[A-Za-z0-9+/=]{16,})*+")
+
+_CARD_DIGITS: Final = re.compile(r"(?<![\d+.])\d(?:[ -]?\d){13,15}(?![\d-])(?! \d)")
+_CARD_START: Final = re.compile(r"(?:[4-6]\d{15}|2[2-7]\d{14}|3[47]\d{13}|3[068]\d{12})$")
+_CARD_GROUPS: Final = re.compile(r"\d+|\d{4}([ -])\d{4}\1\d{4}\1\d{4}|\d{4}([ -])\d{6}\2\d{4,5}")
+
+_IN_ADDRESS: Final = re.compile(r"://[^\s/:@\"'<>]{0,100}:([^\s/@\"'<>]{1,200})@")
+_BEARER: Final = re.compile(r"\b(?:Bearer|Basic|Token)\s+(?=[\w.~+/=-]{0,60}\d)([\w.~+/=-]{16,})")
+_SIGNATURE: Final = re.compile(r"[?&](?:sig|signature|access_token|api_key|apikey|key|token)=([\w%.~+/=-]{16,})")
+
+_NAMED: Final = re.compile(
+    r"""(?<![A-Za-z\[])(?:
+      (?P<password>pass(?:word|wd|code|phrase|key)s?|pwd|pw|pass(?=\s?[=:])|pin|(?:recovery|seed)[ ]phrase
+        |(?:one-time|otp|verification)[ ]code)
+    | (?P<key>(?:access|account|api|auth|client|encryption|license|master|private|refresh|secret|service|session|shared
+        |signing|storage|webhook)[ _-]?(?:access[ _-]?)?(?:key|secret|token)|apikey|credentials?|secret|token)
+    )
+    (?P<rest>[\w-]{0,30})
+    (?P<about>(?:\s(?:at|for|in|of|on|to)(?:\s[\w.'@-]{1,40}){1,6}?)?)
+    (?P<joint>["']?\s{0,4}(?:[=:]{1,2}=?|[=-]>)\s{0,4}|\s(?:is|was|were|becomes|to|will\sbe)\s(?:(?:actually|now|set\sto|still)\s)?)
+    (?P<value>"[^"\n]{1,200}"|'[^'\n]{1,200}'|`[^`\n]{1,200}`|[^\s"'`,;]{1,500})
+    (?P<after>[^\w\s]?\s?\S?)""",
+    re.VERBOSE | re.IGNORECASE,
+)
+_FLAG: Final = re.compile(r"--(?:api-key|pass(?:word|wd|phrase)?|secret|token)[ =]([^\s\"'$<\[-][^\s\"']{2,200})")
+_NO_SECRET_NAME: Final = re.compile(
+    r"[\w-]*?(?:arn|count|env|expir|field|file|format|hash|id\b|ids\b|_len|length|limit|manager|max|name|path|policy|polic"
+    r"|prefix|reset|rule|size|ttl|type|uri|url|version)|s$|less|ed$|izer|ization",
+    re.IGNORECASE,
+)
+_PLACEHOLDER: Final = re.compile(
+    r"[<{$%*\[(.]|x{3,}$|(?:your|my|some|the|example|dummy|fake|placeholder|redacted|changeme)\b|(?:none|null|nil|true|false"
+    r"|undefined|str|string|bool|int|any|optional|required|bytes)\b|.*(?:\(|\[|\benv\b|environ|\.get|\$\{)",
+    re.IGNORECASE,
+)
+_ALGORITHM: Final = re.compile(r"(?:sha|md|aes|rsa|utf|bcrypt|argon|pbkdf|scrypt|base|x509|oauth|hmac|http)", re.IGNORECASE)
+_NO_PASSWORD: Final = frozenset(
+    [
+        *("about", "again", "already", "always", "asked", "bad", "based", "being", "blank", "broken", "case", "changed"),
+        *("checked", "correct", "different", "easy", "empty", "encrypted", "enough", "expired", "fine", "good", "gone"),
+        *("hashed", "here", "incorrect", "invalid", "it", "kept", "long", "lost", "managed", "mandatory", "missing", "needed"),
+        *("never", "none", "not", "ok", "okay", "one", "only", "optional", "outdated", "plain", "private", "protected"),
+        *("public", "random", "rejected", "required", "reset", "right", "rotated", "safe", "same", "saved", "secret", "secure"),
+        *("sent", "set", "shared", "short", "stale", "stored", "strong", "that", "the", "there", "this", "too", "unique"),
+        *("unknown", "valid", "visible", "weak", "what", "wrong", "access", "login", "log", "enter", "them", "me", "you"),
+    ]
+)
+
+
+def redact(text: str) -> tuple[str, Counter[str]]:
+    """The text with every secret replaced by a mark such as "[secret: api key]", and how many of each kind there were.
+
+    Kinds: api key, token, private key, card number, password. Marks are left alone when met again, so a second pass
+    changes nothing. Takes time linear in the text; never raises.
+    """
+    found: Counter[str] = Counter()
+    parts: list[str] = []
+    done = 0
+    for start, end, kind in sorted(_secrets(text)):
+        if start < done:
+            continue
+        found[kind] += 1
+        parts += (text[done:start], f"[secret: {kind}]")
+        done = end
+    return "".join((*parts, text[done:])), found
+
+
+def _secrets(text: str) -> Iterator[tuple[int, int, str]]:
+    """Start, end and kind of each secret; they may overlap."""
+    yield from _private_keys(text)
+    for run in _RUN.finditer(text):
+        yield from _in_run(run)
+    for form, kind in ((_IN_ADDRESS, _PASSWORD), (_BEARER, _TOKEN), (_SIGNATURE, _TOKEN), (_FLAG, _PASSWORD)):
+        yield from ((*secret.span(1), kind) for secret in form.finditer(text))
+    yield from _named(text)
+    for digits in _CARD_DIGITS.finditer(text):
+        if _is_card(digits.group()):
+            yield *digits.span(), _CARD
+
+
+def _private_keys(text: str) -> Iterator[tuple[int, int, str]]:
+    """Private keys in their frames; one whose end is missing goes on as long as its lines look like a key's."""
+    at = 0
+    while frame := _FRAME.search(text, at):
+        closing = _FRAME_END.search(text, frame.end(), frame.end() + _LONGEST_FRAME)
+        lines = _KEY_LINES.match(text, frame.end())
+        at = closing.end() if closing else lines.end() if lines else frame.end()
+        yield frame.start(), at, _PRIVATE_KEY
+
+
+def _in_run(run: re.Match[str]) -> Iterator[tuple[int, int, str]]:
+    """Keys and tokens known by their form within a run of signs, or all of it where it has no order."""
+    signs = run.group()
+    known = False
+    for forms, kind in ((_KEY_FORMS, _KEY), (_TOKEN_FORMS, _TOKEN)):
+        for secret in forms.finditer(signs):
+            known = True
+            yield run.start() + secret.start(), run.start() + secret.end(), kind
+    if not known and _is_disorder(signs):
+        yield *run.span(), _KEY
+
+
+def _is_disorder(signs: str) -> bool:
+    """Whether a run of signs looks drawn by lot: long, of small and capital letters and digits, each sign as likely as another."""
+    signs = signs[:400].rstrip(".:=")
+    if len(signs) < 32 or "://" in signs or _HASH.match(signs) or "." in signs or signs.count("/") > 3:
+        return False
+    digits = sum(sign.isdigit() for sign in signs)
+    capitals = sum(sign.isupper() for sign in signs)
+    if digits < 4 or capitals < 4 or len(signs) - digits - capitals < 4:
+        return False
+    return _bits(signs) > _DISORDER
+
+
+def _bits(signs: str) -> float:
+    """Shannon's entropy of the signs, in bits a sign."""
+    return -sum(times / len(signs) * math.log2(times / len(signs)) for times in Counter(signs).values())
+
+
+def _named(text: str) -> Iterator[tuple[int, int, str]]:
+    """Values that a name before them says to be secret."""
+    at = 0
+    while named := _NAMED.search(text, at):
+        at = named.end("joint")
+        start, end = named.span("value")
+        value = named["value"]
+        quoted = value[0] in "\"'`"
+        if quoted:
+            start, end, value = start + 1, end - 1, value[1:-1]
+        else:
+            value = value.rstrip(".:)]}>!?")
+            end = start + len(value)
+        written = "=" in named["joint"] or ":" in named["joint"] or ">" in named["joint"]
+        if not value or _NO_SECRET_NAME.match(named["rest"]) or _PLACEHOLDER.match(value):
+            continue
+        if named["password"]:
+            phrase = "phrase" in named["password"].lower()
+            if phrase and not quoted and not value.isdigit():
+                end = _clause_end(text, start)
+            if named["password"].lower() == "pin" and not value.isdigit():
+                continue
+            if phrase or _is_password(value, quoted=quoted, written=written, rest=text[end : end + 12]):
+                yield start, end, _PASSWORD
+                at = end
+        elif _is_key(value, quoted=quoted):
+            yield start, end, _TOKEN if "token" in named["key"].lower() else _KEY
+            at = end
+
+
+def _clause_end(text: str, start: int) -> int:
+    clause = re.compile(r"[^.,;\n\"']{1,200}").match(text, start)
+    return clause.end() if clause else start
+
+
+def _is_password(value: str, *, quoted: bool, written: bool, rest: str) -> bool:
+    """Whether a value after the word "password" is one, and not what is said about passwords.
+
+    `written`: after a sign such as "=", not after "is". `rest` is what follows.
+    """
+    if value.lower() in _NO_PASSWORD or _ALGORITHM.match(value) or len(value) < 3:
+        return False
+    if value.isdigit():
+        return len(value) >= 4 and not re.match(r"\s(?:bytes?|char|chars|characters?|days?|digits?|letters?|signs?|times?)\b", rest)
+    if quoted:
+        return True
+    if not value.isalpha() or not (value.islower() or value.istitle()):
+        return len(value) >= 4 and any(sign.isalnum() for sign in value)
+    return bool(re.match(r"\s*$|[.,;!?)\n]|\s(?:and|but|or)\b|\s*\n", rest)) and (written or len(value) >= 4)
+
+
+def _is_key(value: str, *, quoted: bool) -> bool:
+    """Whether a value after a word such as "api key" is one: long enough, with letters and digits, and no address."""
+    if len(value) < 8 or "://" in value or not value.isprintable() or " " in value:
+        return False
+    digits = sum(sign.isdigit() for sign in value)
+    letters = sum(sign.isalpha() for sign in value)
+    if digits >= 2 and letters >= 2:
+        return True
+    return letters >= 16 and (quoted or not value.islower()) and _bits(value) > 3.5
+
+
+def _is_card(written: str) -> bool:
+    """Whether digits are a payment card's: its length and first digits, grouped as cards are, and the last a check digit.
+
+    Source: ISO/IEC 7812-1, annex B (the Luhn formula).
+    """
+    digits = re.sub("[ -]", "", written)
+    if not _CARD_START.match(digits) or not _CARD_GROUPS.fullmatch(written):
+        return False
+    doubled = [int(digit) * (2 if place % 2 else 1) for place, digit in enumerate(reversed(digits))]
+    return sum(number // 10 + number % 10 for number in doubled) % 10 == 0 and len(set(digits)) > 1
