@@ -64,6 +64,10 @@ class Entity:
         """Share of the content's bytes that compression saves: 0 none, towards 1 all. Over compact JSON."""
         return max(0.0, 1 - self.stored_bytes / self.original_bytes) if self.original_bytes else 0.0
 
+    def slot(self, position: int) -> int:
+        """The place in the index of the observation at `position`."""
+        return position + 1 if self.slots is None else self.slots[position]
+
     def position(self, slot: int) -> int | None:
         """Where the observation indexed at `slot` stands in `observations`, or None if it is no longer there."""
         if self.slots is None:
@@ -410,10 +414,11 @@ class Unembedded:
 class Vectors(Protocol):
     """What observations mean: a vector each, of length 1, as little-endian numbers of 16 bits. Of all namespaces."""
 
-    def begin(self, model: str, dimensions: int) -> None:
+    def begin(self, model: str, dimensions: int, changed: Callable[[], None]) -> None:
         """Vectors of this model are wanted from now on; those of another are dropped. For a write.
 
-        Before it is called, `nearest` finds nothing and `put` keeps nothing.
+        `changed` is called whenever an entity gets observations, before they are committed.
+        Before `begin`, `nearest` finds nothing and `put` keeps nothing.
         """
 
     def missing(self, after: int, limit: int) -> tuple[list[Unembedded], int | None]:

@@ -23,15 +23,14 @@ from enhanced_memory.store.sqlite.versions import SQLiteVersions
 _SELECT = (
     "SELECT entities.id, namespaces.name, entities.name, entity_type, tier, always_include, relevance_score,"
     " source_session, source_timestamp, extraction_method, last_confirmed, access_count, entities.created_at,"
-    " updated_at, last_accessed, current_version, current_branch, original_size, compressed_size, checksum,"
+    " coalesce(updated_at, entities.created_at), coalesce(last_accessed, entities.created_at), current_version, current_branch, original_size, compressed_size, checksum,"
     " compressed_data, deleted_at, parent_entity_id FROM entities JOIN namespaces"
     " ON namespaces.id = entities.namespace_id"
 )
 _INSERT = (
     "INSERT INTO entities (namespace_id, name, entity_type, tier, compressed_data, original_size, compressed_size,"
-    " compression_ratio, checksum, created_at, updated_at, last_accessed, always_include, relevance_score,"
-    " source_session, source_timestamp, extraction_method)"
-    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING id"
+    " compression_ratio, checksum, created_at, always_include, relevance_score, source_session, source_timestamp,"
+    " extraction_method) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING id"
 )
 _ATTRIBUTES = frozenset(
     {
@@ -140,10 +139,14 @@ class SQLiteEntities:
     def recent(self, wanted: Filter, limit: int, offset: int = 0) -> list[Entity]:
         """Entities most recently used first."""
         parts, values = conditions(self._scope, wanted)
+        wanted_by = f"SELECT entities.id FROM entities WHERE {' AND '.join(parts)}"
+        deepest = limit + offset
         rows = self._scope.connection.execute(
-            f"{_SELECT} WHERE {' AND '.join(parts)} ORDER BY entities.last_accessed DESC, entities.id DESC"
-            " LIMIT ? OFFSET ?",
-            (*values, limit, offset),
+            f"{_SELECT} WHERE entities.id IN ("
+            f" SELECT * FROM ({wanted_by} AND last_accessed IS NOT NULL ORDER BY last_accessed DESC LIMIT ?)"
+            f" UNION ALL SELECT * FROM ({wanted_by} AND last_accessed IS NULL ORDER BY entities.id DESC LIMIT ?))"
+            " ORDER BY coalesce(last_accessed, entities.created_at) DESC, entities.id DESC LIMIT ? OFFSET ?",
+            (*values, deepest, *values, deepest, limit, offset),
         )
         return [self._entity(row) for row in rows.fetchall()]
 
@@ -199,8 +202,6 @@ class SQLiteEntities:
                 len(packed.blob),
                 len(packed.blob) / packed.original_bytes,
                 packed.checksum,
-                scope.now,
-                scope.now,
                 scope.now,
                 draft.always_include,
                 draft.relevance_score,
@@ -338,7 +339,8 @@ class SQLiteEntities:
             number,
         ).fetchone()
         tiers = {"working": 0, "episodic": 0, "semantic": 0, "procedural": 0}
-        tiers.update(execute(f"SELECT tier, count(*) {live} GROUP BY tier", number).fetchall())
+        tiers.update(execute(f"SELECT tier, count(*) {live} AND tier <> 'working' GROUP BY tier", number).fetchall())
+        tiers["working"] = entities - sum(tiers.values())
         (versions,) = execute(
             "SELECT count(*) FROM versions WHERE entity_id IN (SELECT id FROM entities WHERE namespace_id = ?)", number
         ).fetchone()

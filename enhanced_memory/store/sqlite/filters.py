@@ -22,7 +22,7 @@ def conditions(scope: Scope, wanted: Filter) -> tuple[list[str], list[object]]:
         parts.append("entities.always_include")
     for operator, instant in ((">=", wanted.since), ("<", wanted.until)):
         if instant is not None:
-            parts.append(f"entities.updated_at {operator} ?")
+            parts.append(f"coalesce(entities.updated_at, entities.created_at) {operator} ?")
             values.append(instant)
     return parts, values
 

@@ -7,7 +7,7 @@ points into it. One for all transactions of a store; until it is opened it costs
 from __future__ import annotations
 
 import threading
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import TYPE_CHECKING, Any
 
 from enhanced_memory.store.sqlite.indexing import FAR_ROWS, FAR_SLOTS, NEAR_SLOTS
@@ -30,6 +30,7 @@ class Signs:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._changed: dict[int, None] = {}
+        self._notify: Callable[[], None]
         self._rows: Numbers
         self._bits: Numbers  # a row for each 64 dimensions, a column for each vector
         self._held = 0
@@ -49,15 +50,20 @@ class Signs:
     def __len__(self) -> int:
         return self._held - self._gone
 
-    def clear(self, dimensions: int) -> None:
-        """Hold nothing, but be open for vectors of so many dimensions."""
+    def open(self, dimensions: int, changed: Callable[[], None]) -> None:
+        """Be ready for vectors of so many dimensions; `changed` is called when an entity is to be taken."""
+        self._notify = changed
+        self.dimensions = dimensions
+        self.clear()
+
+    def clear(self) -> None:
+        """Hold nothing."""
         import numpy
 
         with self._lock:
             self._rows = numpy.zeros(_FIRST_ROOM, numpy.int64)
-            self._bits = numpy.zeros((dimensions // _WORD_BITS, _FIRST_ROOM), numpy.uint64)
+            self._bits = numpy.zeros((self.dimensions // _WORD_BITS, _FIRST_ROOM), numpy.uint64)
             self._held = self._gone = 0
-            self.dimensions = dimensions
 
     def add(self, rows: Sequence[int], vectors: Sequence[bytes]) -> None:
         """Hold the signs of these rows' vectors too."""
@@ -87,6 +93,7 @@ class Signs:
         if self.is_open:
             with self._lock:
                 self._changed[entity_id] = None
+            self._notify()
 
     def take_changed(self, limit: int) -> list[int]:
         """Up to `limit` entities to which observations came, the first first."""

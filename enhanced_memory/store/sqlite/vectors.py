@@ -32,15 +32,20 @@ class SQLiteVectors:
         self._by_ids = by_ids
         self._signs = scope.signs
 
-    def begin(self, model: str, dimensions: int) -> None:
+    def begin(self, model: str, dimensions: int, changed: Callable[[], None]) -> None:
         """Vectors of this model are wanted from now on; those of another are dropped."""
         execute = self._scope.connection.execute
         row = execute("SELECT value FROM meta WHERE key = ?", (_MODEL,)).fetchone()
         if row is None or row[0] != model:
             execute("DELETE FROM vectors")
             execute("INSERT OR REPLACE INTO meta (key, value) VALUES (?, ?)", (_MODEL, model))
-        self._signs.clear(dimensions)
-        rows = execute("SELECT row, data FROM vectors")
+        self._signs.open(dimensions, changed)
+        self._load()
+
+    def _load(self) -> None:
+        """The signs of all rows."""
+        self._signs.clear()
+        rows = self._scope.connection.execute("SELECT row, data FROM vectors")
         while part := rows.fetchmany(_LOADED_AT_ONCE):
             self._signs.add([row for row, _ in part], [data for _, data in part])
 
@@ -64,6 +69,8 @@ class SQLiteVectors:
 
     def take_changed(self, limit: int) -> list[int]:
         """Up to `limit` entities that got observations since they were last taken."""
+        if self._signs.is_stale:
+            self._load()
         return self._signs.take_changed(limit)
 
     def put(self, made: Sequence[tuple[Unembedded, bytes]]) -> None:
