@@ -155,6 +155,8 @@ CREATE TABLE conflicts (
     evidence TEXT
 );
 CREATE INDEX idx_conflicts_status ON conflicts (namespace_id, resolution_status);
+CREATE INDEX idx_conflicts_entity ON conflicts (entity_id);
+CREATE INDEX idx_conflicts_other ON conflicts (conflicting_entity_id);
 
 CREATE TABLE skills (
     id INTEGER PRIMARY KEY,

@@ -177,6 +177,10 @@ def fields_of(declared: Operation) -> Mapping[str, FieldInfo]:
     return declared.params.model_fields
 
 
+_URGENCY = {"too_large": 0, "too_long": 0, "extra_forbidden": 1}
+"""Which of several problems is told first: a limit, then a word nobody knows, which may explain one that is missing."""
+
+
 def _path(location: tuple[int | str, ...]) -> str:
     """A pydantic location as a person writes it: ("entities", 3, "name") is entities[3].name."""
     text = ""
@@ -194,7 +198,7 @@ def _explained(name: str, error: ValidationError) -> InvalidParams | TooLarge:
         {"path": _path(item["loc"]), "problem": item["msg"], "type": item["type"]}
         for item in error.errors(include_url=False, include_context=False, include_input=False)[:20]
     ]
-    first = next((p for p in problems if p["type"] in ("too_large", "too_long")), problems[0])
+    first = min(problems, key=lambda problem: _URGENCY.get(problem["type"], 2))
     kind = TooLarge if first["type"] in ("too_large", "too_long") else InvalidParams
     where = first["path"] or "params"
     sentence = {
@@ -202,4 +206,4 @@ def _explained(name: str, error: ValidationError) -> InvalidParams | TooLarge:
         "extra_forbidden": f"{name} has no parameter {where}",
     }.get(first["type"], f"{where}: {first['problem']}")
     details = {"path": where, "problems": [{"path": p["path"], "problem": p["problem"]} for p in problems]}
-    return kind(sentence, hint=f"`describe` gives the JSON Schema of {name}", details=details)
+    return kind(sentence, hint=f"the JSON Schema of {name} says what it takes", details=details)

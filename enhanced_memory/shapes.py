@@ -95,6 +95,17 @@ class EntityFields(TypedDict):
     expected_version: NotRequired[Version]
 
 
+@with_config(INPUT)
+class DraftFields(TypedDict):
+    """An entity to be held against what is remembered; its name, if it has one, keeps it from meeting itself."""
+
+    observations: Observations
+    name: NotRequired[Name]
+    entityType: NotRequired[EntityType]
+
+
+EntityDraft = Annotated[DraftFields, BeforeValidator(_without_reference_keys)]
+
 EntityInput = Annotated[EntityFields, BeforeValidator(_without_reference_keys)]
 
 
@@ -267,12 +278,13 @@ class MatchedWord(TypedDict):
 
 
 class MatchExplanation(TypedDict):
-    """What a match's score is made of: its text, being about someone named, the session or entity it is part of."""
+    """What a match's score is made of: its text, being about someone named, the session or entity, its meaning."""
 
     index: int
     text: float
     named: float
     whole: float
+    meaning: float
     words: list[MatchedWord]
 
 
@@ -381,6 +393,14 @@ class PendingConflicts(TypedDict):
     pending: int
 
 
+class VectorStatus(TypedDict):
+    """How many observations have vectors of the model, of how many there are in all namespaces, about."""
+
+    model: str
+    done: int
+    total: int
+
+
 class MemoryStatus(TypedDict):
     """Reply of get_memory_status."""
 
@@ -395,6 +415,7 @@ class MemoryStatus(TypedDict):
     auto_extracted_count: int
     database_size_mb: float
     namespaces: dict[str, int]
+    vectors: NotRequired[VectorStatus]
 
 
 class Pong(TypedDict):
@@ -625,3 +646,87 @@ class ContextText(TypedDict):
     entities: list[ContextEntity]
     tokens: int
     omitted: int
+
+
+class FactEvidence(TypedDict):
+    """Where a fact was found: line from 1, span in characters; its kind, how sure it is (0..1), who said it."""
+
+    line: int
+    span: list[int]
+    kind: str
+    negated: bool
+    confidence: float
+    speaker: str | None
+
+
+class ExtractedEntity(TypedDict):
+    """The facts of one session about one subject, with the evidence of each, in the same order."""
+
+    name: str
+    entityType: str
+    observations: list[str]
+    source_session: str | None
+    extraction_method: str
+    evidence: list[FactEvidence]
+
+
+class ExtractedFacts(TypedDict):
+    """Reply of auto_extract_facts; `count` is of facts, `secrets` how many of each kind were replaced by a mark."""
+
+    facts: list[ExtractedEntity]
+    count: int
+    stored: bool
+    entity_ids: list[int]
+    session_id: str | None
+    secrets: dict[str, int]
+
+
+class ConflictEvidence(TypedDict):
+    """Two observations and what is between them."""
+
+    new: str
+    existing: str
+    reason: str
+    confidence: float
+
+
+class Conflict(TypedDict):
+    """A memory that an entity is in conflict with; `conflict_id` where it was recorded."""
+
+    conflict_id: NotRequired[int]
+    existing_entity: str
+    existing_id: int
+    conflict_type: Literal["duplicate", "update", "contradiction"]
+    confidence: float
+    suggested_action: str
+    details: str
+    evidence: list[ConflictEvidence]
+
+
+class Conflicts(TypedDict):
+    """Reply of detect_conflicts, surest first."""
+
+    conflicts: list[Conflict]
+    conflict_count: int
+
+
+class RecordedConflict(TypedDict):
+    """A conflict on record."""
+
+    conflict_id: int
+    entity: str
+    entity_id: int
+    existing_entity: str
+    existing_id: int
+    conflict_type: Literal["duplicate", "update", "contradiction"]
+    confidence: float
+    suggested_action: str
+    status: str
+    evidence: list[ConflictEvidence]
+
+
+class ConflictList(TypedDict):
+    """Reply of list_conflicts."""
+
+    conflicts: list[RecordedConflict]
+    next_cursor: str | None

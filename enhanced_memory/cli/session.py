@@ -5,6 +5,7 @@ Above it lie the commands, which all ask through `Session.ask`; below it setting
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -56,6 +57,7 @@ class Session:
 
     flags: dict[str, Any] = field(default_factory=dict)
     json: bool = False
+    _checked: bool = field(default=False, repr=False)
 
     @cached_property
     def settings(self) -> Settings:
@@ -90,12 +92,31 @@ class Session:
         from enhanced_memory.errors import DaemonUnavailable
 
         try:
+            self._check_database()
             reply = self.client.call(method, {name: value for name, value in params.items() if value is not None})
         except DaemonUnavailable as error:
             raise Failed(error.reply(), EXIT_UNAVAILABLE) from error
         if not reply.get("success"):
             raise Failed(reply)
         return reply
+
+    def _check_database(self) -> None:
+        """Hold a database that was named against the one the daemon keeps, at the first request.
+
+        Raises: DaemonUnavailable: it keeps another; whoever named one must not read or change that unawares.
+        """
+        if self._checked or not (self.flags.get("db_path") or os.environ.get("MEMORY_DB_PATH")):
+            return
+        self._checked = True
+        kept = self.client.call("ping").get("database")
+        wanted = self.settings.db_path
+        if kept is not None and os.path.realpath(kept) != os.path.realpath(wanted):
+            from enhanced_memory.errors import DaemonUnavailable
+
+            raise DaemonUnavailable(
+                f"the daemon at {self.settings.socket_path} keeps {kept}, not {wanted}",
+                hint="leave out the database, or give its daemon a socket of its own with --socket",
+            )
 
 
 class Command(click.Command):

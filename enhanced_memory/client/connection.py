@@ -35,6 +35,12 @@ _RECEIVE_BYTES = 64 * 1024
 """Read at once. Most replies fit; from 128 KiB on, each call would have its memory mapped and unmapped."""
 
 
+_ATTEMPTS = 12
+_PAUSE_S = 0.05
+"""How often a repeatable request is sent at the most, and the pause before each but the first two: half a second in
+all, within which a killed process is gone and its socket refuses."""
+
+
 class Request:
     """One request, encoded, and what the client knows of its fate.
 
@@ -68,6 +74,9 @@ class Steps(Protocol):
     async def start(self, settings: Settings) -> None:
         """As `launch.ensure_daemon`."""
 
+    async def pause(self) -> None:
+        """Wait a moment."""
+
 
 class BlockingSteps:
     """Steps that wait in the calling thread until `deadline`, a time of the monotonic clock."""
@@ -96,6 +105,9 @@ class BlockingSteps:
         from enhanced_memory.client.launch import ensure_daemon
 
         ensure_daemon(settings, timeout_s=self._left_s())
+
+    async def pause(self) -> None:
+        time.sleep(min(_PAUSE_S, self._left_s()))
 
 
 class AsyncioSteps:
@@ -128,6 +140,11 @@ class AsyncioSteps:
         from enhanced_memory.client.launch import ensure_daemon
 
         await asyncio.to_thread(ensure_daemon, settings, timeout_s=self._timeout_s)
+
+    async def pause(self) -> None:
+        import asyncio
+
+        await asyncio.sleep(_PAUSE_S)
 
 
 class Road:
@@ -167,13 +184,15 @@ class Road:
     async def exchange(self, request: Request, steps: Steps) -> Reply:
         """Send `request` and give back the reply, failures of the daemon's included.
 
-        A connection that ends before the whole reply is there is replaced, and the request sent once more where it is
+        A connection that ends before the whole reply is there is replaced, and the request sent again where it is
         repeatable: a read changes nothing, and a write in one transaction carries its request id. A socket whose
         exchange did not end well is closed, so that a late reply is never read as another's.
 
         Raises: DaemonUnavailable: nobody answers, somebody else does, or the connection was lost for good.
         """
-        for last in (False, True):
+        for attempt in range(_ATTEMPTS):
+            if attempt > 1:  # the socket of a process that is being killed takes connections until it is gone
+                await steps.pause()
             sock = await self._connection(request, steps)
             try:
                 request.sent = True
@@ -190,7 +209,7 @@ class Road:
             if reply.get("code") == "shutting_down":
                 sock.close()
                 request.sent = False  # the daemon says that it did nothing
-                if self._autostart and not last:
+                if self._autostart and attempt + 1 < _ATTEMPTS:
                     await steps.start(self._settings)
                     continue
             else:

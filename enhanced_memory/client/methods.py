@@ -16,6 +16,7 @@ if TYPE_CHECKING:
         BranchName,
         Cursor,
         DeletionInput,
+        EntityDraft,
         EntityInput,
         EntityType,
         Fraction,
@@ -39,6 +40,7 @@ READS = frozenset(
         "get_context",
         "get_memory_status",
         "list_branches",
+        "list_conflicts",
         "memory_diff",
         "memory_history",
         "neighbors",
@@ -61,6 +63,7 @@ WRITES = frozenset(
         "delete_entities",
         "delete_observations",
         "delete_relations",
+        "detect_conflicts",
         "import_graph",
         "memory_branch",
         "memory_checkout",
@@ -208,6 +211,30 @@ class AsyncMethods(ABC):
         """Give everything that is remembered as lines of a reference memory server's file, entities first."""
         return await self.call("export_graph", {"limit": limit} | _given({"cursor": cursor}))
 
+    async def detect_conflicts(
+        self,
+        entity_data: EntityDraft | None = None,
+        entity_name: Name | None = None,
+        threshold: Fraction = 0.85,
+        *,
+        request_id: str | None = None,
+    ) -> Reply:
+        """Find memories that contradict, update or repeat an entity, stored or not yet stored, surest first."""
+        return await self.call(
+            "detect_conflicts",
+            {"threshold": threshold} | _given({"entity_data": entity_data, "entity_name": entity_name}),
+            request_id=request_id,
+        )
+
+    async def list_conflicts(
+        self,
+        status: Literal["pending", "resolved", "ignored"] = "pending",
+        limit: int = 50,
+        cursor: Cursor | None = None,
+    ) -> Reply:
+        """List recorded conflicts with their evidence, oldest first."""
+        return await self.call("list_conflicts", {"status": status, "limit": limit} | _given({"cursor": cursor}))
+
     async def search_nodes(
         self,
         query: str,
@@ -245,6 +272,31 @@ class AsyncMethods(ABC):
         """Give what to have in mind as one text within a token budget: pinned memories first, then the most
         relevant."""
         return await self.call("get_context", {"max_tokens": max_tokens} | _given({"query": query}))
+
+    async def auto_extract_facts(
+        self,
+        conversation_text: str,
+        session_id: Line | None = None,
+        auto_store: bool = True,
+        extraction_context: Message | None = None,
+        extractor: Literal["rules", "llm"] = "rules",
+        threshold: Fraction = 0.5,
+        *,
+        request_id: str | None = None,
+    ) -> Reply:
+        """Find the lasting facts of a conversation - preferences, rules, decisions, plans, events - and remember
+        them."""
+        return await self.call(
+            "auto_extract_facts",
+            {
+                "conversation_text": conversation_text,
+                "auto_store": auto_store,
+                "extractor": extractor,
+                "threshold": threshold,
+            }
+            | _given({"session_id": session_id, "extraction_context": extraction_context}),
+            request_id=request_id,
+        )
 
     async def find_path(self, from_: Name, to: Name, max_hops: int = 4) -> Reply:
         """Find the shortest way from one entity to another along relations, in whichever direction they point."""
@@ -521,6 +573,30 @@ class BlockingMethods(ABC):
         """Give everything that is remembered as lines of a reference memory server's file, entities first."""
         return self.call("export_graph", {"limit": limit} | _given({"cursor": cursor}))
 
+    def detect_conflicts(
+        self,
+        entity_data: EntityDraft | None = None,
+        entity_name: Name | None = None,
+        threshold: Fraction = 0.85,
+        *,
+        request_id: str | None = None,
+    ) -> Reply:
+        """Find memories that contradict, update or repeat an entity, stored or not yet stored, surest first."""
+        return self.call(
+            "detect_conflicts",
+            {"threshold": threshold} | _given({"entity_data": entity_data, "entity_name": entity_name}),
+            request_id=request_id,
+        )
+
+    def list_conflicts(
+        self,
+        status: Literal["pending", "resolved", "ignored"] = "pending",
+        limit: int = 50,
+        cursor: Cursor | None = None,
+    ) -> Reply:
+        """List recorded conflicts with their evidence, oldest first."""
+        return self.call("list_conflicts", {"status": status, "limit": limit} | _given({"cursor": cursor}))
+
     def search_nodes(
         self,
         query: str,
@@ -558,6 +634,31 @@ class BlockingMethods(ABC):
         """Give what to have in mind as one text within a token budget: pinned memories first, then the most
         relevant."""
         return self.call("get_context", {"max_tokens": max_tokens} | _given({"query": query}))
+
+    def auto_extract_facts(
+        self,
+        conversation_text: str,
+        session_id: Line | None = None,
+        auto_store: bool = True,
+        extraction_context: Message | None = None,
+        extractor: Literal["rules", "llm"] = "rules",
+        threshold: Fraction = 0.5,
+        *,
+        request_id: str | None = None,
+    ) -> Reply:
+        """Find the lasting facts of a conversation - preferences, rules, decisions, plans, events - and remember
+        them."""
+        return self.call(
+            "auto_extract_facts",
+            {
+                "conversation_text": conversation_text,
+                "auto_store": auto_store,
+                "extractor": extractor,
+                "threshold": threshold,
+            }
+            | _given({"session_id": session_id, "extraction_context": extraction_context}),
+            request_id=request_id,
+        )
 
     def find_path(self, from_: Name, to: Name, max_hops: int = 4) -> Reply:
         """Find the shortest way from one entity to another along relations, in whichever direction they point."""

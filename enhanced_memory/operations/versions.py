@@ -50,7 +50,7 @@ _NEVER = "9999-12-31T23:59:59.999999Z"
 _EntityName = Annotated[Name, Field(description="The entity.")]
 
 
-@operation(writes=False)
+@operation(writes=False, core=True)
 def memory_history(
     ctx: Context,
     entity_name: Annotated[Name, Field(description="The entity; a deleted, merged or former name is found too.")],

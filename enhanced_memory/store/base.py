@@ -209,6 +209,20 @@ class Hit:
 
 
 @dataclass(frozen=True, slots=True)
+class Finding:
+    """A conflict between two entities; `confidence` is 0..1, `evidence` plain data, one dict a pair of observations."""
+
+    entity: str
+    entity_id: int
+    other: str
+    other_id: int
+    kind: str
+    confidence: float
+    action: str
+    evidence: Sequence[Mapping[str, Any]]
+
+
+@dataclass(frozen=True, slots=True)
 class Statistics:
     """Figures of one namespace, and of the whole store where the name says so."""
 
@@ -443,6 +457,16 @@ class Vectors(Protocol):
         """The cosine, -1..1, for each (entity, place in the index); None for one that has no vector yet."""
 
 
+class Conflicts(Protocol):
+    """Conflicts that were found, each pair and kind once."""
+
+    def record(self, finding: Finding) -> int:
+        """Keep a finding as pending; its number, or that of the one kept for this pair and kind already."""
+
+    def page(self, status: str, after: int, limit: int) -> list[tuple[int, Finding]]:
+        """Up to `limit` conflicts of a status numbered above `after`, whose entities both live."""
+
+
 class Requests(Protocol):
     """First replies to writes that carried a request id."""
 
@@ -489,6 +513,10 @@ class Transaction(Protocol):
     @property
     def vectors(self) -> Vectors:
         """Meaning."""
+
+    @property
+    def conflicts(self) -> Conflicts:
+        """Conflicts that were found."""
 
     @property
     def requests(self) -> Requests:

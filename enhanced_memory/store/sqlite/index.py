@@ -59,10 +59,9 @@ class SQLiteIndex:
                 columns = dict(
                     self._scope.connection.execute("SELECT col, doc FROM search_vocabulary WHERE term = ?", (word,))
                 )
-                who = columns.get("who", 0)
-                # A row may have the word in who and in body; names and types have rows of their own.
-                rows = max(who, columns.get("body", 0)) + columns.get("name", 0) + columns.get("type", 0)
-                frequency = Frequency(rows, who)
+                # The most in one column: a name that is in many labels and speakers stays as telling as it is.
+                rows = max(columns.values(), default=0)
+                frequency = Frequency(rows, columns.get("who", 0))
                 if rows >= _COMMON:
                     self._cache.put(word, frequency)
             found[word] = frequency

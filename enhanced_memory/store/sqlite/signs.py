@@ -47,8 +47,10 @@ class Signs:
         """Whether so many rows were taken away that it is worth reading the others anew."""
         return self._gone > 1_000 + self._held // 4
 
-    def __len__(self) -> int:
-        return self._held - self._gone
+    @property
+    def count(self) -> int:
+        """How many vectors there are, about: a write that fails after it added or took some away is not made up for."""
+        return max(self._held - self._gone, 0)
 
     def open(self, dimensions: int, changed: Callable[[], None]) -> None:
         """Be ready for vectors of so many dimensions; `changed` is called when an entity is to be taken."""

@@ -19,6 +19,7 @@ from enhanced_memory.errors import Busy, ShuttingDown
 from enhanced_memory.store.base import (
     Analyser,
     Branches,
+    Conflicts,
     Entities,
     History,
     Index,
@@ -31,6 +32,7 @@ from enhanced_memory.store.base import (
 from enhanced_memory.store.sqlite import dictionary, schema
 from enhanced_memory.store.sqlite.branches import SQLiteBranches
 from enhanced_memory.store.sqlite.codec import Codec, checksum
+from enhanced_memory.store.sqlite.conflicts import SQLiteConflicts
 from enhanced_memory.store.sqlite.connections import BUSY_TIMEOUT_MS, Connection, open_reader, open_writer, translated
 from enhanced_memory.store.sqlite.contents import Contents
 from enhanced_memory.store.sqlite.entities import SQLiteEntities
@@ -108,6 +110,11 @@ class SQLiteTransaction:
     def vectors(self) -> Vectors:
         """Meaning."""
         return SQLiteVectors(self._scope, self.entities.by_ids)
+
+    @cached_property
+    def conflicts(self) -> Conflicts:
+        """Conflicts that were found."""
+        return SQLiteConflicts(self._scope)
 
     @cached_property
     def requests(self) -> Requests:

@@ -92,7 +92,7 @@ class SQLiteVectors:
 
     def count(self) -> int:
         """How many observations have vectors."""
-        return len(self._signs)
+        return self._signs.count
 
     def nearest(self, vector: bytes, wanted: Filter, limit: int) -> list[Hit]:
         """The `limit` observations that mean most nearly the same, best first; the score is the cosine, -1..1."""

@@ -1,0 +1,69 @@
+"""Conflicts that were found, each pair and kind once.
+
+Above it lies the store's transaction.
+"""
+
+from __future__ import annotations
+
+import json
+
+from enhanced_memory.store.base import Finding
+from enhanced_memory.store.sqlite.scope import Scope
+
+
+class SQLiteConflicts:
+    """The `conflicts` table of one namespace."""
+
+    def __init__(self, scope: Scope) -> None:
+        self._scope = scope
+
+    def record(self, finding: Finding) -> int:
+        """Keep a finding as pending; the number of the one that is kept for this pair and kind already, if there is."""
+        known = self._scope.connection.execute(
+            "SELECT id FROM conflicts WHERE conflict_type = ? AND resolution_status = 'pending'"
+            " AND ((entity_id = ? AND conflicting_entity_id = ?) OR (conflicting_entity_id = ? AND entity_id = ?))",
+            (finding.kind, finding.entity_id, finding.other_id, finding.entity_id, finding.other_id),
+        ).fetchone()
+        if known is not None:
+            return int(known[0])
+        row = self._scope.connection.execute(
+            "INSERT INTO conflicts (namespace_id, entity_id, conflicting_entity_id, conflict_type, confidence,"
+            " suggested_action, detected_at, evidence) VALUES (?, ?, ?, ?, ?, ?, ?, ?) RETURNING id",
+            (
+                self._scope.own_namespace(),
+                finding.entity_id,
+                finding.other_id,
+                finding.kind,
+                finding.confidence,
+                finding.action,
+                self._scope.now,
+                json.dumps([dict(each) for each in finding.evidence], ensure_ascii=False),
+            ),
+        ).fetchone()
+        return int(row[0])
+
+    def page(self, status: str, after: int, limit: int) -> list[tuple[int, Finding]]:
+        """Up to `limit` conflicts of a status numbered above `after`, whose entities both live."""
+        rows = self._scope.connection.execute(
+            "SELECT c.id, a.name, a.id, b.name, b.id, c.conflict_type, c.confidence, c.suggested_action, c.evidence"
+            " FROM conflicts c JOIN entities a ON a.id = c.entity_id JOIN entities b ON b.id = c.conflicting_entity_id"
+            " WHERE c.namespace_id = ? AND c.resolution_status = ? AND c.id > ? AND a.deleted_at IS NULL"
+            " AND b.deleted_at IS NULL ORDER BY c.id LIMIT ?",
+            (self._scope.namespace_id, status, after, limit),
+        )
+        return [
+            (
+                row[0],
+                Finding(
+                    entity=row[1],
+                    entity_id=row[2],
+                    other=row[3],
+                    other_id=row[4],
+                    kind=row[5],
+                    confidence=row[6],
+                    action=row[7] or "",
+                    evidence=json.loads(row[8] or "[]"),
+                ),
+            )
+            for row in rows
+        ]
