@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 if TYPE_CHECKING:
     from enhanced_memory.settings import Settings
@@ -24,13 +24,37 @@ class Caller:
     client: str | None = None
 
 
+class Meaning(Protocol):
+    """The model that turns texts into vectors, where there is one."""
+
+    model: str
+
+    @property
+    def ready(self) -> bool:
+        """False while the model is being loaded, and if it could not be."""
+
+    def vector(self, text: str) -> bytes:
+        """The text's vector as the store has them. Only when it is ready."""
+
+
+class CodeOutcome(Protocol):
+    """What executed code came to."""
+
+    result: Any
+    stdout: str
+    execution_time_ms: float
+    memory_used_mb: float
+    operations: Mapping[str, int]
+
+
 @dataclass(frozen=True)
 class Service:
     """What the service tells operations about itself.
 
     `write` and `read` run a function of their own Context in a transaction of its own, for operations that work in
     slices; `facts` gives the figures only the running service knows (uptime, connections, queue); `scrub` overwrites
-    what was erased.
+    what was erased; `ask` has another operation answered, and raises where it fails; `run_code` executes code in the
+    sandbox (sandbox.supervisor.Supervisor.run); `meaning` is None where vectors are off.
     """
 
     settings: Settings
@@ -38,6 +62,9 @@ class Service:
     read: Callable[[Caller, Callable[[Context], Any]], Any]
     facts: Callable[[], Mapping[str, Any]]
     scrub: Callable[[], None]
+    ask: Callable[[Caller, str, Mapping[str, Any]], Mapping[str, Any]]
+    run_code: Callable[..., CodeOutcome]
+    meaning: Meaning | None = None
 
 
 @dataclass(frozen=True)

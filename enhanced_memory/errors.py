@@ -20,6 +20,11 @@ Above it lies everything; below it nothing. Standard library only, since the cli
     │   ├── ReadOnly            read_only
     │   ├── DiskFull            disk_full
     │   └── Corrupt             corrupt
+    ├── CodeError               code that was to be executed
+    │   ├── SandboxRejected     sandbox_rejected
+    │   ├── SandboxError        sandbox_error
+    │   ├── SandboxTimeout      sandbox_timeout
+    │   └── SandboxMemory       sandbox_memory
     ├── Internal                internal
     └── DaemonUnavailable       never on the wire: the client found no daemon to talk to
 """
@@ -149,6 +154,37 @@ class Corrupt(ServiceError):
     """Stored bytes fail their check and are not used."""
 
     code = "corrupt"
+
+
+class CodeError(EnhancedMemoryError):
+    """Code that was to be executed did not come to its answer."""
+
+
+class SandboxRejected(CodeError):
+    """The code is no Python, or uses what is not available here; nothing of it ran. `details["line"]` says where."""
+
+    code = "sandbox_rejected"
+
+
+class SandboxError(CodeError):
+    """The code raised, its result is no JSON data, or its process ended early.
+
+    `details`: `type` and `message` of the exception, `line` in the code where known, `stdout` where it printed.
+    """
+
+    code = "sandbox_error"
+
+
+class SandboxTimeout(CodeError):
+    """The code reached its time limit and was stopped; what it had written to memory stays."""
+
+    code = "sandbox_timeout"
+
+
+class SandboxMemory(CodeError):
+    """The code asked for more memory than it may have and was stopped; what it had written to memory stays."""
+
+    code = "sandbox_memory"
 
 
 class Internal(EnhancedMemoryError):

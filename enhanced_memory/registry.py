@@ -38,6 +38,7 @@ class Operation:
     `writes`: it may change the store. `transaction`: the dispatcher opens one around it; without one it opens its
     own through its context, or needs none. `core`: it is in the core tool profile. `destructive` and `idempotent`
     are the hints of the tool protocol: it may take away what was there; repeating it changes nothing more.
+    `administrative`: it is for people and programs, and code that is executed cannot call it.
     """
 
     name: str
@@ -47,6 +48,7 @@ class Operation:
     core: bool
     destructive: bool
     idempotent: bool
+    administrative: bool
     title: str
     description: str
     params: type[BaseModel]
@@ -97,6 +99,7 @@ def operation(
     core: bool = False,
     destructive: bool = False,
     idempotent: bool | None = None,
+    administrative: bool = False,
     title: str | None = None,
 ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Declare the decorated function an operation, under its own name.
@@ -120,6 +123,7 @@ def operation(
             core=core,
             destructive=destructive,
             idempotent=not writes if idempotent is None else idempotent,
+            administrative=administrative,
             title=title or name.replace("_", " ").capitalize(),
             description=inspect.getdoc(handler) or "",
             params=_params_model(handler, hints),

@@ -23,6 +23,7 @@ def _setting(default: Any, variable: str, meaning: str, low: float | None = None
 
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 TOOL_PROFILES = ("core", "full")
+SEMANTIC_MODES = ("auto", "off")
 
 
 @dataclass(frozen=True)
@@ -57,7 +58,21 @@ class Settings:
         30.0, "MEMORY_REPLY_TIMEOUT_S", "Seconds a client has to take a reply before it is dropped.", 0.05, 3600
     )
     max_queue: int = _setting(1024, "MEMORY_MAX_QUEUE", "Writes that may wait for the writer.", 1, 1_000_000)
+    semantic: str = _setting(
+        "auto", "MEMORY_SEMANTIC", "Search by meaning: auto (where the embedder is installed) or off."
+    )
+    embedder: str = _setting(
+        "minilm",
+        "MEMORY_EMBEDDER",
+        "Model for it: minilm, fastembed:MODEL or sentence-transformers:MODEL; nothing is downloaded.",
+    )
     readers: int = _setting(4, "MEMORY_READERS", "Read-only database connections kept open.", 1, 64)
+
+    sandbox_allow_partial: bool = _setting(
+        False,
+        "MEMORY_SANDBOX_ALLOW_PARTIAL",
+        "Execute code on Linux even where the kernel does not confine it wholly.",
+    )
 
     @classmethod
     def load(cls, flags: Mapping[str, Any] | None = None, environ: Mapping[str, str] = os.environ) -> Settings:
@@ -107,7 +122,7 @@ def _convert(spec: dataclasses.Field[Any], given: Any) -> Any:
 
 
 def _checked_text(name: str, variable: str, text: str) -> str:
-    allowed = {"log_level": LOG_LEVELS, "tools": TOOL_PROFILES}.get(name)
+    allowed = {"log_level": LOG_LEVELS, "tools": TOOL_PROFILES, "semantic": SEMANTIC_MODES}.get(name)
     if allowed is None:
         return text
     for word in allowed:

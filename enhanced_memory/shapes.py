@@ -730,3 +730,13 @@ class ConflictList(TypedDict):
 
     conflicts: list[RecordedConflict]
     next_cursor: str | None
+
+
+class CodeResult(TypedDict):
+    """Reply of execute_code; `operations` counts the calls the code made."""
+
+    result: Any
+    stdout: str
+    execution_time_ms: float
+    memory_used_mb: float
+    operations: dict[str, int]

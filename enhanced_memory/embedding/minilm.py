@@ -30,9 +30,9 @@ class MiniLM:
     dimensions = 384
 
     def __init__(self) -> None:
+        weights = _weights()
         import onnxruntime
 
-        weights = _weights()
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = 1  # it works in the thread that asks, and leaves the other cores to the others
         options.inter_op_num_threads = 1

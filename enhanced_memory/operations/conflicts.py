@@ -32,8 +32,9 @@ _OBSERVATIONS = 50
 """Observations of the entity that candidates are looked up for."""
 
 _WORDS = 10
+_RELATED = 30
 _ROWS = 20
-"""Words of an observation to look up, and rows to take for it: what is in conflict shares its subject or its words."""
+"""Words of an observation to look up, words that may stand for them, and rows to take for it."""
 
 
 @operation(writes=True, core=True, idempotent=True)
@@ -109,7 +110,7 @@ def _candidates(ctx: Context, observations: Sequence[str]) -> list[Entity]:
     rows = index.rows()
     ids: dict[int, None] = {}
     for observation in observations[:_OBSERVATIONS]:
-        words = rules.subject_terms(observation)[:_WORDS] + rules.related_terms(observation)[:_WORDS]
+        words = rules.subject_terms(observation)[:_WORDS] + rules.related_terms(observation)[:_RELATED]
         counts = {
             word: ranking.Count(often.rows, often.who) for word, often in index.frequencies(words).items() if often.rows
         }

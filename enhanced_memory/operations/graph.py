@@ -130,7 +130,7 @@ def read_graph(
     return reply
 
 
-@operation(writes=True, idempotent=True)
+@operation(writes=True, idempotent=True, administrative=True)
 def import_graph(
     ctx: Context,
     lines: Annotated[
@@ -160,7 +160,7 @@ def import_graph(
     return reply
 
 
-@operation(writes=False)
+@operation(writes=False, administrative=True)
 def export_graph(
     ctx: Context,
     cursor: _Cursor = None,

@@ -10,16 +10,17 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field
 
-from enhanced_memory.errors import Corrupt, InvalidParams
+from enhanced_memory.errors import Busy, Corrupt, InvalidParams
 from enhanced_memory.operations.graph import instant_of
 from enhanced_memory.operations.words import damaged, relation
 from enhanced_memory.registry import operation
+from enhanced_memory.rules import fusion, ranking
 from enhanced_memory.rules import query as queries
-from enhanced_memory.rules import ranking
 from enhanced_memory.rules.budget import tokens_of
 from enhanced_memory.rules.ranking import Found as Ranked
 from enhanced_memory.rules.text import analyse_parts, analyse_prefix
 from enhanced_memory.rules.tiers import relevance
+from enhanced_memory.rules.wording import is_code, question
 from enhanced_memory.shapes import EntityType, Found, FoundEntity, Fraction, Line, Tier
 from enhanced_memory.store.base import Entity, Filter, Match
 
@@ -77,18 +78,15 @@ def search_nodes(
 
     Raises: InvalidParams: a time that cannot be read, or a mode that is not installed.
     """
-    if mode in ("semantic", "hybrid"):
-        raise InvalidParams(
-            f"mode {mode!r} needs vectors, which are not installed", hint="leave mode at auto", details={"path": "mode"}
-        )
+    ran = _mode(ctx, mode)
     asked = queries.parse(query)
     wanted = _filter(ctx, asked, entity_type, tier, namespaces, since, until)
     depth = offset + limit + 1
     if asked.words or asked.phrases or asked.prefixes:
-        results = _matching(ctx, asked, wanted, depth, explain)
+        results = _matching(ctx, query, asked, wanted, ran, depth, explain)
         if not results and asked.phrases and asked.words:  # a question that quotes a title nobody wrote so
             loosely = replace(asked, words=asked.words + asked.phrases, phrases=())
-            results = _matching(ctx, loosely, wanted, depth, explain)
+            results = _matching(ctx, query, loosely, wanted, ran, depth, explain)
     else:
         recent = ctx.store.entities.recent(wanted, depth)
         results = [_Result(entity, Ranked(entity.id, 0.0, ()), 0.0, _relevance(ctx, entity)) for entity in recent]
@@ -105,8 +103,26 @@ def search_nodes(
         "results": told[:kept],
         "relations": [relation(edge) for edge in ctx.store.relations.touching(ids, _MOST_RELATIONS)],
         "more": len(results) > offset + kept,
-        "mode": "lexical",
+        "mode": ran,
     }
+
+
+def _mode(ctx: Context, wanted: str) -> str:
+    """How to search: as wanted, or for auto the best there is. Raises: InvalidParams; Busy: the model is not ready."""
+    meaning = ctx.service.meaning
+    if wanted == "auto":
+        return "hybrid" if meaning is not None and meaning.ready else "lexical"
+    if wanted != "lexical" and meaning is None:
+        raise InvalidParams(
+            f"mode {wanted!r} needs vectors, which are not installed",
+            hint="leave mode at auto, or install enhanced-memory[semantic]",
+            details={"path": "mode"},
+        )
+    if wanted != "lexical" and meaning is not None and not meaning.ready:
+        raise Busy(
+            f"mode {wanted!r} needs a model that is not loaded", hint="ask again in a moment, or look in the log"
+        )
+    return wanted
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,10 +159,17 @@ def _filter(
 # ------------------------------------------------------------------------------------------------------- the ranking
 
 
-def _matching(ctx: Context, asked: queries.Query, wanted: Filter, depth: int, explain: bool) -> list[_Result]:
+def _matching(
+    ctx: Context, query: str, asked: queries.Query, wanted: Filter, mode: str, depth: int, explain: bool
+) -> list[_Result]:
     """Entities that match, best first: rows of the index, judged again with the observations around them."""
     terms, match = _looked_up(ctx, asked)
-    hits = ctx.store.index.best(match, wanted, max(ranking.CANDIDATES, 2 * depth))
+    candidates = max(ranking.CANDIDATES, 2 * depth)
+    hits = ctx.store.index.best(match, wanted, candidates) if mode != "semantic" else []
+    by_meaning = mode == "semantic" or (mode == "hybrid" and not all(is_code(word.text) for word in asked.words))
+    vector = _vector(ctx, query, terms) if by_meaning else b""
+    if vector:
+        hits += [hit for hit in ctx.store.vectors.nearest(vector, wanted, candidates) if hit.score >= fusion.UNLIKE]
     slots: dict[int, list[int]] = {}
     for hit in hits:
         slots.setdefault(hit.entity_id, []).append(hit.slot)
@@ -161,7 +184,10 @@ def _matching(ctx: Context, asked: queries.Query, wanted: Filter, depth: int, ex
         number: _read_title(entity.name, entity.entity_type, len(entity.observations))
         for number, entity in entities.items()
     }
-    found = ranking.score(terms, _strips(entities, slots, windows), titles, explain=explain)
+    strips = _strips(entities, slots, windows)
+    found = ranking.score(terms, strips, titles, explain=explain) if mode != "semantic" else []
+    if vector:
+        found = fusion.fuse(found, terms, strips, titles, _likeness(ctx, vector, strips, entities))
     known = {each.entity for each in found}
     # A damaged entity has no observations to judge, but its rows matched: it is told, so that its loss is noticed.
     found += [Ranked(number, 0.0, ()) for number in slots if number in entities and number not in known]
@@ -178,6 +204,22 @@ def _matching(ctx: Context, asked: queries.Query, wanted: Filter, depth: int, ex
         tie = ranking.tie_break(relevant, age_s / _SECONDS_A_DAY, entity.always_include)
         results.append(_Result(entity, ranked, ranked.score + tie, relevant))
     return sorted(results, key=lambda result: (-result.score, -result.entity.id))
+
+
+def _vector(ctx: Context, query: str, terms: Sequence[ranking.Term]) -> bytes:
+    """What the query means, without the names of those it is about."""
+    meaning = ctx.service.meaning
+    assert meaning is not None
+    return meaning.vector(question(query, {term.token for term in terms if term.is_name}))
+
+
+def _likeness(
+    ctx: Context, vector: bytes, strips: Sequence[ranking.Strip], entities: dict[int, Entity]
+) -> dict[tuple[int, int], float]:
+    """The cosine to the query of every place in the strips that has a vector."""
+    places = [(place.entity, place.index) for strip in strips for place in strip.places]
+    cosines = ctx.store.vectors.likeness(vector, [(number, entities[number].slot(index)) for number, index in places])
+    return {place: cosine for place, cosine in zip(places, cosines, strict=True) if cosine is not None}
 
 
 def _looked_up(ctx: Context, asked: queries.Query) -> tuple[list[ranking.Term], Match]:
@@ -309,6 +351,7 @@ def _told(result: _Result, detail: str, *, several: bool, explain: bool) -> Foun
                 "text": round(match.text, 4),
                 "named": round(match.named, 4),
                 "whole": round(match.whole, 4),
+                "meaning": round(match.meaning, 4),
                 "words": [
                     {"word": reason.token, "field": reason.where, "times": round(reason.times, 3)}
                     for reason in match.reasons

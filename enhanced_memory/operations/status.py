@@ -23,7 +23,7 @@ def get_memory_status(ctx: Context) -> MemoryStatus:
     """
     figures = ctx.store.entities.statistics()
     saved = 1 - figures.stored_bytes / figures.original_bytes if figures.original_bytes else 0.0
-    return {
+    status: MemoryStatus = {
         "total_entities": figures.entities,
         "total_relations": figures.relations,
         "by_type": dict(figures.by_type),
@@ -40,6 +40,12 @@ def get_memory_status(ctx: Context) -> MemoryStatus:
         "database_size_mb": round(figures.store_bytes / _MEGABYTE, 3),
         "namespaces": dict(figures.namespaces),
     }
+    meaning = ctx.service.meaning
+    if meaning is not None:
+        done = ctx.store.vectors.count()
+        total = ctx.store.index.rows() - sum(figures.namespaces.values())
+        status["vectors"] = {"model": meaning.model, "done": done, "total": max(total, done)}
+    return status
 
 
 @operation(writes=False, transaction=False)
@@ -48,7 +54,7 @@ def ping(ctx: Context) -> Pong:
     return {"pong": True, "pid": os.getpid(), "version": __version__, "database": ctx.service.settings.db_path}
 
 
-@operation(writes=False, transaction=False)
+@operation(writes=False, transaction=False, administrative=True)
 def describe(ctx: Context) -> Described:
     """List every operation with its words and the JSON Schema of its parameters and reply."""
     return {

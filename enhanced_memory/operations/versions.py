@@ -333,7 +333,7 @@ def what_changed(
     }
 
 
-@operation(writes=True, transaction=False, destructive=True, idempotent=True)
+@operation(writes=True, transaction=False, destructive=True, idempotent=True, administrative=True)
 def purge_entities(
     ctx: Context,
     entityNames: Annotated[Names, Field(description="Entities to erase; deleted ones too.")],

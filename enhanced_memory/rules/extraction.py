@@ -212,7 +212,7 @@ def _read(sentence: Sentence, names: frozenset[str]) -> _Reading:
     tokens: list[str] = []
     specific = 0
     for place, word in enumerate(words.WORD.findall(sentence.text)):
-        now = words.plain(word)
+        now = (word,) if place and word in words.MONTHS_AND_VERBS else words.plain(word)
         tokens += now
         if place and word[0].isupper() and now[0] != "i" and now[0] not in names and now[0] not in words.CALENDAR:
             specific += 1
@@ -240,7 +240,7 @@ def _judge(reading: _Reading, content: frozenset[str], new: int, asked: str, *, 
     or "".
     """
     tokens, every = reading.tokens, reading.every
-    person = _first_person(tokens)
+    person = _first_person(tokens) if "i" in every or "we" in every else _FirstPerson()
     kind, points = kind_of(reading.said, every)
     strong = points == STRONG
     rule = strong and kind == "rule"

@@ -144,6 +144,7 @@ _PHRASES: Final = (
         r"\b(?:are|is) (?:at|in|on|under)\b",
     ),
 )
+_CUES: Final = frozenset[str]().union(*(phrase.cues for phrase in _PHRASES))
 _NEGATED: Final = re.compile(
     r"\b(?:am|are|can|could|did|do|does|had|has|have|is|may|must|need|shall|should|was|were|will|would) not\b"
     r"|\b(?:never|no longer|hate|dislike|stopped)\b|^(?:no|not|avoid|stop)\b"
@@ -155,8 +156,9 @@ def kind_of(said: str, tokens: AbstractSet[str]) -> tuple[Kind | None, float]:
 
     `tokens` are the words of `said`. The points are WEAK or STRONG.
     """
-    for phrase in _PHRASES:
-        if not phrase.cues.isdisjoint(tokens) and phrase.pattern.search(said):
+    cues = tokens & _CUES
+    for phrase in _PHRASES if cues else ():
+        if not phrase.cues.isdisjoint(cues) and phrase.pattern.search(said):
             return phrase.kind, phrase.points
     return None, 0.0
 

@@ -165,7 +165,7 @@ class Reason:
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """An observation's score, where 1.0 is the best text, and its parts: text + named + whole."""
+    """An observation's score, where 1.0 is the best text, and its parts: text + named + whole + meaning."""
 
     index: int
     score: float
@@ -173,6 +173,7 @@ class Match:
     named: float
     whole: float
     reasons: tuple[Reason, ...] = ()
+    meaning: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -248,8 +249,8 @@ def choose_terms(counts: Mapping[str, Count], rows: int) -> Chosen:
     """Which tokens to look up, so that an index scores few rows, and among them those with the rarest tokens.
 
     Tokens in more than COMMON of the rows are left out while others remain. Of the TOKENS rarest, those are needed
-    whose rows together are no more than LOOKED_UP; of the others those help to rank whose rows together are no more than
-    COUNTED, unless all rows with a needed token are taken anyway.
+    whose rows together are no more than LOOKED_UP. Of the others, those help to rank whose rows together are no more
+    than COUNTED; none does when all rows with a needed token are taken anyway.
     """
     known = sorted((count.rows, token) for token, count in counts.items() if count.rows)
     telling = ([each for each in known if each[0] <= COMMON * rows] or known)[:TOKENS]
@@ -303,7 +304,7 @@ def score(
         ranked = sorted(matches.get(entity, ()), key=lambda match: (-match.score, match.index))
         if ranked or alone[entity]:
             floor = alone[entity] / best + NAMED * tallies[entity].named
-            value = max(floor, _pooled(ranked, called.observations))
+            value = max(floor, pooled(ranked, called.observations))
             value += CALLED * _is_called(called, numbers)
             found.append(Found(entity, value, tuple(ranked), tuple(tallies[entity].reasons)))
     return sorted(found, key=lambda each: (-each.score, -each.entity))
@@ -324,7 +325,7 @@ def _within(limit: int, counted: Sequence[tuple[int, str]]) -> Sequence[tuple[in
     return counted[: sum(total <= limit for total in totals)]
 
 
-def _pooled(ranked: Sequence[Match], observations: int) -> float:
+def pooled(ranked: Sequence[Match], observations: int) -> float:
     """An entity's score from those of its observations, best first."""
     if not ranked:
         return 0.0

@@ -1,12 +1,12 @@
 """Secrets in texts: API keys, tokens, private keys, card numbers and passwords, found by their form or by their name.
 
-Above it lies the extraction operation, which has them replaced before anything is stored; below it nothing. A secret is
-known by its form (the prefixes that vendors give their keys, a card number's check digit, a private key's frame), by what
-is written before it ("my password is", `api_key =`, `user:...@host`), or by being long and without any order. What
-is written before a secret stays, so that a memory still says that there is one.
+Above it lies the extraction operation, which has them replaced before anything is stored; below it `rules.text` and
+`rules.words`. A secret is known by its form (the prefixes that vendors give their keys, a card number's check digit,
+a private key's frame), by what is written before it ("my password is", `api_key =`, `user:...@host`), or by being
+long and without any order. What is written before a secret stays, so that a memory still says that there is one.
 
-Scanners for source code exist. The best known one that is a library reads line by line at some milliseconds a line, does
-not say where in the line a secret stands, and knows no passwords in plain sentences and no card numbers.
+Scanners for source code exist. The best known one that is a library reads line by line at some milliseconds a line,
+does not say where in the line a secret stands, and knows no passwords in plain sentences and no card numbers.
 """
 
 from __future__ import annotations
@@ -17,11 +17,17 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Final
 
+from enhanced_memory.rules.text import STOP_WORDS
+from enhanced_memory.rules.words import word_set
+
 _KEY: Final = "api key"
 _TOKEN: Final = "token"  # noqa: S105
 _PRIVATE_KEY: Final = "private key"
 _CARD: Final = "card number"
 _PASSWORD: Final = "password"  # noqa: S105
+
+_PASSES: Final = 8
+"""How often a text is looked through while something is found: a secret may hide another that touches it."""
 
 _RUN: Final = re.compile(r"(?<![A-Za-z0-9_])[A-Za-z0-9][\w.+/=~:-]{15,}")
 """Where a key or token may stand: sixteen signs without a space. All the forms below are that long."""
@@ -33,7 +39,8 @@ _KEY_FORMS: Final = re.compile(
     | sk-(?=[\w-]{0,60}\d)[\w-]{20,}                                # OpenAI, Anthropic and others after them
     | (?:sk|pk|rk)_(?:live|test)_[A-Za-z0-9]{10,}|whsec_[\w+/=]{24,}  # Stripe
     | (?:gsk|r8|fw|tgp_v1|nvapi|pplx|xai|tvly|co|jina|phc|phx|re)[_-](?=[\w-]{0,60}\d)[\w-]{24,}
-    | SG\.[\w-]{16,}\.[\w-]{16,}|key-[0-9a-f]{32}|[0-9a-f]{32}-us\d{1,2}|SK[0-9a-f]{32}   # SendGrid, Mailgun, Mailchimp, Twilio
+    | SG\.[\w-]{16,}\.[\w-]{16,}|key-[0-9a-f]{32}|[0-9a-f]{32}-us\d{1,2}   # SendGrid, Mailgun, Mailchimp
+    | SK[0-9a-f]{32}                                                # Twilio
     | shp(?:at|ca|pa|ss)_[0-9a-fA-F]{32}|sq0(?:atp|csp)-[\w-]{22,}  # Shopify, Square
     | lin_api_[A-Za-z0-9]{32,}|ntn_[A-Za-z0-9]{40,}|secret_[A-Za-z0-9]{40,}|pat[A-Za-z0-9]{14}\.[0-9a-f]{40,}
     | NRAK-[A-Z0-9]{27}|AGE-SECRET-KEY-1[A-Z0-9]{50,}|rzp_(?:live|test)_[A-Za-z0-9]{14}
@@ -54,10 +61,12 @@ _TOKEN_FORMS: Final = re.compile(
     )""",
     re.VERBOSE,
 )
-_HASH: Final = re.compile(r"(?:sha\d{1,3}|md5|blake\w{1,3})[:-]|https?:|urn:", re.IGNORECASE)
+_LOT: Final = re.compile(r"(?!sha\d|md5)[A-Za-z0-9+/_-]{32,}={0,2}")
+_WORD_IN_LOT: Final = re.compile(r"[a-z]{7}|[A-Z]{7}")
+_JOINT: Final = re.compile("[+/_-]")
 _DISORDER: Final = 4.2
-"""Bits a sign above which a run of 32 signs or more is a key: words and names in camel case stay below 4, random ones of
-that length reach 4.4 and more."""
+"""Bits a sign above which a run of 32 signs or more is a key: words and names in camel case stay below 4, random ones
+of that length reach 4.4 and more."""
 
 _FRAME: Final = re.compile(r"-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----")
 _FRAME_END: Final = re.compile(r"-----END [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----")
@@ -66,7 +75,7 @@ _LONGEST_FRAME: Final = 20_000
 
 _KEY_LINES: Final = re.compile(r"(?:(?:\s|\\n)*+[A-Za-z0-9+/=]{16,})*+")
 
-_CARD_DIGITS: Final = re.compile(r"(?<![\d+.])\d(?:[ -]?\d){13,15}(?![\d-])(?! \d)")
+_CARD_DIGITS: Final = re.compile(r"(?<![\d+./_])\d(?:[ -]?\d){13,15}(?![ -]?\d)")
 _CARD_START: Final = re.compile(r"(?:[4-6]\d{15}|2[2-7]\d{14}|3[47]\d{13}|3[068]\d{12})$")
 _CARD_GROUPS: Final = re.compile(r"\d+|\d{4}([ -])\d{4}\1\d{4}\1\d{4}|\d{4}([ -])\d{6}\2\d{4,5}")
 
@@ -83,34 +92,36 @@ _NAMED: Final = re.compile(
     )
     (?P<rest>[\w-]{0,30})
     (?P<about>(?:\s(?:at|for|in|of|on|to)(?:\s[\w.'@-]{1,40}){1,6}?)?)
-    (?P<joint>["']?\s{0,4}(?:[=:]{1,2}=?|[=-]>)\s{0,4}|\s(?:is|was|were|becomes|to|will\sbe)\s(?:(?:actually|now|set\sto|still)\s)?)
-    (?P<value>"[^"\n]{1,200}"|'[^'\n]{1,200}'|`[^`\n]{1,200}`|[^\s"'`,;]{1,500})
-    (?P<after>[^\w\s]?\s?\S?)""",
+    (?P<joint>["']?\s{0,4}(?:[=:]{1,2}=?|=>)\s{0,4}
+      |\s(?:is|was|were|becomes|to|will\sbe)\s(?:(?:actually|now|set\sto|still)\s)?)
+    (?P<value>"[^"\n]{1,200}"|'[^'\n]{1,200}'|`[^`\n]{1,200}`|[^\s"'`,;]{1,500})""",
     re.VERBOSE | re.IGNORECASE,
 )
 _FLAG: Final = re.compile(r"--(?:api-key|pass(?:word|wd|phrase)?|secret|token)[ =]([^\s\"'$<\[-][^\s\"']{2,200})")
 _NO_SECRET_NAME: Final = re.compile(
     r"[\w-]*?(?:arn|count|env|expir|field|file|format|hash|id\b|ids\b|_len|length|limit|manager|max|name|path|policy|polic"
-    r"|prefix|reset|rule|size|ttl|type|uri|url|version)|s$|less|ed$|izer|ization",
+    r"|prefix|rule|size|ttl|type|uri|url|version)|s$|less|ed$|izer|ization",
     re.IGNORECASE,
 )
 _PLACEHOLDER: Final = re.compile(
-    r"[<{$%*\[(.]|x{3,}$|(?:your|my|some|the|example|dummy|fake|placeholder|redacted|changeme)\b|(?:none|null|nil|true|false"
-    r"|undefined|str|string|bool|int|any|optional|required|bytes)\b|.*(?:\(|\[|\benv\b|environ|\.get|\$\{)",
+    r"[<{$%*\[(./~]|x{3,}$|pass(?:phrase|wd|word)?\b"
+    r"|(?:changeme|dummy|example|fake|my|placeholder|redacted|some|the|your)\b"
+    r"|(?:any|bool|bytes|false|int|nil|none|null|optional|required|str|string|true|undefined)\b"
+    r"|.*(?:\(|\[|\benv\b|environ|\.get)",
     re.IGNORECASE,
 )
-_ALGORITHM: Final = re.compile(r"(?:sha|md|aes|rsa|utf|bcrypt|argon|pbkdf|scrypt|base|x509|oauth|hmac|http)", re.IGNORECASE)
-_NO_PASSWORD: Final = frozenset(
-    [
-        *("about", "again", "already", "always", "asked", "bad", "based", "being", "blank", "broken", "case", "changed"),
-        *("checked", "correct", "different", "easy", "empty", "encrypted", "enough", "expired", "fine", "good", "gone"),
-        *("hashed", "here", "incorrect", "invalid", "it", "kept", "long", "lost", "managed", "mandatory", "missing", "needed"),
-        *("never", "none", "not", "ok", "okay", "one", "only", "optional", "outdated", "plain", "private", "protected"),
-        *("public", "random", "rejected", "required", "reset", "right", "rotated", "safe", "same", "saved", "secret", "secure"),
-        *("sent", "set", "shared", "short", "stale", "stored", "strong", "that", "the", "there", "this", "too", "unique"),
-        *("unknown", "valid", "visible", "weak", "what", "wrong", "access", "login", "log", "enter", "them", "me", "you"),
-    ]
+"""How values begin that stand for a secret or its type, or are code that fetches it."""
+
+_ALGORITHM: Final = re.compile(r"(?:aes|argon|bcrypt|hmac|http|md|oauth|pbkdf|rsa|scrypt|sha|utf)[-\d]", re.IGNORECASE)
+_CLAUSE: Final = re.compile(r"[^.,;\n\"']{1,200}")
+_PARTICIPLE: Final = "ed"
+_NO_PASSWORD: Final = word_set(
+    """about access again already always bad being blank broken case correct different easy empty enough enter fine
+    good gone here incorrect invalid it kept log login long lost mandatory me missing never none not ok okay one only
+    optional plain private public random right safe same secret secure sent set short stale strong that the them there
+    this too unique unknown valid visible weak what wrong you"""
 )
+"""What may follow "the password is" and is none, participles aside."""
 
 
 def redact(text: str) -> tuple[str, Counter[str]]:
@@ -120,15 +131,19 @@ def redact(text: str) -> tuple[str, Counter[str]]:
     changes nothing. Takes time linear in the text; never raises.
     """
     found: Counter[str] = Counter()
-    parts: list[str] = []
-    done = 0
-    for start, end, kind in sorted(_secrets(text)):
-        if start < done:
-            continue
-        found[kind] += 1
-        parts += (text[done:start], f"[secret: {kind}]")
-        done = end
-    return "".join((*parts, text[done:])), found
+    for _ in range(_PASSES):
+        secrets = sorted(_secrets(text))
+        if not secrets:
+            break
+        parts: list[str] = []
+        done = 0
+        for start, end, kind in secrets:
+            if start >= done:
+                found[kind] += 1
+                parts += (text[done:start], f"[secret: {kind}]")
+            done = max(done, end)
+        text = "".join((*parts, text[done:]))
+    return text, found
 
 
 def _secrets(text: str) -> Iterator[tuple[int, int, str]]:
@@ -167,15 +182,13 @@ def _in_run(run: re.Match[str]) -> Iterator[tuple[int, int, str]]:
 
 
 def _is_disorder(signs: str) -> bool:
-    """Whether a run of signs looks drawn by lot: long, of small and capital letters and digits, each sign as likely as another."""
-    signs = signs[:400].rstrip(".:=")
-    if len(signs) < 32 or "://" in signs or _HASH.match(signs) or "." in signs or signs.count("/") > 3:
+    """Whether a run of signs looks drawn by lot: long, of both cases and digits, no words in it, no sign preferred."""
+    signs = signs[:400].rstrip(".:")
+    if not _LOT.fullmatch(signs) or _WORD_IN_LOT.search(signs) or len(_JOINT.findall(signs)) > len(signs) // 16:
         return False
     digits = sum(sign.isdigit() for sign in signs)
     capitals = sum(sign.isupper() for sign in signs)
-    if digits < 4 or capitals < 4 or len(signs) - digits - capitals < 4:
-        return False
-    return _bits(signs) > _DISORDER
+    return min(digits, capitals, len(signs) - digits - capitals) >= 4 and _bits(signs) > _DISORDER
 
 
 def _bits(signs: str) -> float:
@@ -200,22 +213,23 @@ def _named(text: str) -> Iterator[tuple[int, int, str]]:
         if not value or _NO_SECRET_NAME.match(named["rest"]) or _PLACEHOLDER.match(value):
             continue
         if named["password"]:
-            phrase = "phrase" in named["password"].lower()
-            if phrase and not quoted and not value.isdigit():
-                end = _clause_end(text, start)
             if named["password"].lower() == "pin" and not value.isdigit():
                 continue
-            if phrase or _is_password(value, quoted=quoted, written=written, rest=text[end : end + 12]):
-                yield start, end, _PASSWORD
-                at = end
+            phrase_end = _phrase_end(text, start) if "phrase" in named["password"].lower() else start
+            if phrase_end > start or _is_password(value, quoted=quoted, written=written, rest=text[end : end + 12]):
+                at = max(phrase_end, end)
+                yield start, at, _PASSWORD
         elif _is_key(value, quoted=quoted):
             yield start, end, _TOKEN if "token" in named["key"].lower() else _KEY
             at = end
 
 
-def _clause_end(text: str, start: int) -> int:
-    clause = re.compile(r"[^.,;\n\"']{1,200}").match(text, start)
-    return clause.end() if clause else start
+def _phrase_end(text: str, start: int) -> int:
+    """Where a passphrase of three words or more ends; `start` where the words read like a sentence."""
+    clause = _CLAUSE.match(text, start)
+    words = clause.group().split() if clause else []
+    is_phrase = len(words) >= 3 and all(word.isalpha() and word not in STOP_WORDS for word in words)
+    return clause.end() if clause and is_phrase else start
 
 
 def _is_password(value: str, *, quoted: bool, written: bool, rest: str) -> bool:
@@ -223,10 +237,12 @@ def _is_password(value: str, *, quoted: bool, written: bool, rest: str) -> bool:
 
     `written`: after a sign such as "=", not after "is". `rest` is what follows.
     """
-    if value.lower() in _NO_PASSWORD or _ALGORITHM.match(value) or len(value) < 3:
+    if value.lower() in _NO_PASSWORD or _ALGORITHM.match(value) or len(value) < 3 or value.endswith(_PARTICIPLE):
         return False
     if value.isdigit():
-        return len(value) >= 4 and not re.match(r"\s(?:bytes?|char|chars|characters?|days?|digits?|letters?|signs?|times?)\b", rest)
+        return len(value) >= 4 and not re.match(
+            r"\s(?:bytes?|char|chars|characters?|days?|digits?|letters?|signs?|times?)\b", rest
+        )
     if quoted:
         return True
     if not value.isalpha() or not (value.islower() or value.istitle()):
@@ -246,7 +262,8 @@ def _is_key(value: str, *, quoted: bool) -> bool:
 
 
 def _is_card(written: str) -> bool:
-    """Whether digits are a payment card's: its length and first digits, grouped as cards are, and the last a check digit.
+    """Whether digits are a payment card's: its length and first digits, grouped as cards are, and the last a check
+    digit.
 
     Source: ISO/IEC 7812-1, annex B (the Luhn formula).
     """

@@ -15,6 +15,7 @@ from enhanced_memory.rules.transcript import FILLER, HIDDEN, read_transcript
 MAX_SENTENCE: Final = 400
 """Characters after which a sentence is cut at a space: what runs on longer, as dictation does, says several things."""
 
+_LEADING_SPACE: Final = re.compile(rf"(?:\s|{FILLER}++\s)*+")
 _PICTURE: Final = "[\U0001f300-\U0001faff\u2600-\u27bf\ufe0f\u200d]++"
 _END: Final = re.compile(
     rf"(?:\A\s*+|(?<=[.!?]\s)){HIDDEN}++(?=\s+[A-Z])"
@@ -27,7 +28,7 @@ _ABBREVIATION: Final = re.compile(
     re.IGNORECASE,
 )
 _LONGEST_ABBREVIATION: Final = 8
-_ASIDE: Final = re.compile(r"\s\[[^\[\]]{12,400}\](?!\()")
+_ASIDE: Final = re.compile(r"\s\[(?!secret: )[^\[\]]{12,400}\](?!\()")
 _BULLET: Final = re.compile(r"\s*+(?:(?:[-*•+]|\d{1,3}[.)]|[a-z]\))\s+)?(?:\[[ xX]\]\s+)?")
 
 
@@ -95,9 +96,9 @@ def _cut_plain(block: str, begin: int, end: int, offset: int) -> Iterator[tuple[
 
 
 def _trimmed(block: str, begin: int, end: int, offset: int) -> Iterator[tuple[int, int]]:
-    while begin < end and (block[begin].isspace() or block[begin] == FILLER):
-        begin += 1
-    while begin < end and block[end - 1].isspace():
+    if leading := _LEADING_SPACE.match(block, begin, end):
+        begin = leading.end()
+    while begin < end and (block[end - 1].isspace() or block[end - 1] == FILLER):
         end -= 1
     while end - begin > MAX_SENTENCE:
         space = block.rfind(" ", begin + MAX_SENTENCE // 2, begin + MAX_SENTENCE)

@@ -86,16 +86,16 @@ _DAY: Final = r"(?:mon|tues?|wed(?:nes)?|thu(?:rs)?|fri|sat(?:ur)?|sun)(?:day)?\
 _COLON: Final = r"\s?[:\uff1a]"
 # Bullets, then dates and times of day in brackets or not: "- [2024-05-01 10:31] ", "8 May 2023 ", "May 8, 9 am - ".
 _STAMP: Final = re.compile(
-    r"[\s>*\u2022\u00b7\u2013\u2014-]*+(?i:(?:[\[(<]?(?:"
+    r"[\s>*\u2022\u00b7\u2013\u2014-]*+(?P<date>(?i:(?:[\[(<]?(?:"
     rf"\d{{1,2}}(?:st|nd|rd|th)?\s(?:of\s)?{_MONTH}(?!{_COLON})|{_MONTH}\s\d[\w./+-]*"
     rf"|\d[\w./+-]*(?::\d[\w./+-]*)*|{_DAY}(?!{_COLON})|(?:at|on|am|pm|utc|gmt)\b"
-    r")[\])>,;:|\s\u2013\u2014-]*+){0,8}+)"
+    r")[\])>,;:|\s\u2013\u2014-]*+){0,8}+))"
 )
 # One word, or up to five with capitals and the particles of names, a remark in brackets, a colon; or a name in <>.
 _LABEL: Final = re.compile(
     r"(?:[Tt]he\s)?[*_<@]*+(?P<who>[^\W\d_][\w'\u2019.-]{0,39}"
     r"(?:\s(?:[^\W_a-z][\w'\u2019.-]{0,39}|d[aeiu]|de[lnr]|l[ae]|v[ao]n|bin|al)){0,4})"
-    rf"(?:\s?[\[(][^\])\n]{{1,40}}[\])])?(?:[*_]*{_COLON}[*_]*+(?=\s|$)|>)"
+    r"(?:\s?[\[(][^\])\n]{1,40}[\])])?(?:[*_]*\s?(?::[*_]*+(?=\s|$)|\uff1a)|>)"
 )
 
 
@@ -135,9 +135,9 @@ def analyse(text: str) -> list[str]:
 
 
 def analyse_parts(text: str) -> list[str]:
-    """The tokens of a text without the joined ones: what a quoted phrase must meet side by side."""
+    """The tokens of a text without the joined ones, unless it has no others: what a phrase must meet side by side."""
     chunks = _chunks(text)
-    return [token for chunk in chunks for token in chunk.parts] or [token for chunk in chunks for token in chunk.every]
+    return [token for chunk in chunks for token in chunk.parts] or analyse(text)
 
 
 def analyse_prefix(beginning: str) -> list[str]:
@@ -156,11 +156,6 @@ def analyse_prefix(beginning: str) -> list[str]:
     stemmed = _token(last)
     shared = next((at for at in range(len(stemmed)) if last[at] != stemmed[at]), len(stemmed))
     return [*tokens, last[:shared]]
-
-
-def fold(text: str) -> str:
-    """A text for comparing names: normal form NFKC, lower case, no accents, single spaces, none at the ends."""
-    return _fold(" ".join(_plain(text).split()))
 
 
 def is_stop_word(word: str) -> bool:
@@ -183,11 +178,17 @@ def observe(observation: str) -> Observed:
     """
     start = observation[:_LABEL_REACH]
     stamp = _STAMP.match(start)
-    after = stamp.end() if stamp else 0
+    date, after = (stamp["date"], stamp.end()) if stamp else ("", 0)
     label = _LABEL.match(start, after)
     if label:
-        return Observed(analyse(label["who"]), True, f"{observation[:after]}{observation[label.end() :].lstrip()}")
+        return Observed(analyse(label["who"]), True, date + observation[label.end() :].lstrip())
     return Observed(_subject(start[after:]), False, observation)
+
+
+def without_stamp(text: str) -> str:
+    """The text without the bullet, date and time of day that it begins with."""
+    stamp = _STAMP.match(text[:_LABEL_REACH])
+    return text[stamp.end() :] if stamp else text
 
 
 def subject_and_body(observation: str) -> tuple[list[str], list[str]]:

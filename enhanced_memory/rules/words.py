@@ -72,11 +72,14 @@ TROUBLE: Final = word_set(
 LOCAL: Final = word_set("argument bracket button function line loop method output parameter variable")
 """Words of the piece of code or page just talked about."""
 
-CALENDAR: Final = word_set(
-    """monday tuesday wednesday thursday friday saturday sunday january february march april may june july august
-    september october november december"""
+MONTHS_AND_VERBS: Final = word_set("March May")
+"""Months that are verbs in small letters; within a sentence their capital tells which."""
+
+CALENDAR: Final = MONTHS_AND_VERBS | word_set(
+    """monday tuesday wednesday thursday friday saturday sunday january february april june july august september
+    october november december"""
 )
-TIMES: Final = (CALENDAR - {"may", "march"}) | word_set(
+TIMES: Final = CALENDAR | word_set(
     """afternoon ago autumn christmas daily day days evening fall fridays last lately mondays month monthly months
     morning mornings next night nightly nights once quarter recently saturdays since soon spring summer sundays
     thursdays today tomorrow tonight tuesdays wednesdays week weekend weekends weekly weeks winter year years

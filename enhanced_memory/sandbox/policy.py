@@ -210,7 +210,7 @@ def _getattr(value: Any, name: str, *default: Any) -> Any:
     `mro` leads from any exception to BaseException, which would catch the time limit.
     """
     if type(name) is str:
-        if name == "mro" and isinstance(value, type):
+        if name == "mro":  # of whatever has one: `list[int]` is no class and hands on that of list
             raise AttributeError("'mro' is not available here")
         if name == "__name__" and isinstance(value, type):
             return value.__name__

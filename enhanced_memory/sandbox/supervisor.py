@@ -17,22 +17,25 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 from enhanced_memory.errors import (
-    Busy,
     EnhancedMemoryError,
     Internal,
     InvalidParams,
     ParseError,
+    SandboxError,
+    SandboxMemory,
+    SandboxRejected,
+    SandboxTimeout,
     ShuttingDown,
     TooLarge,
 )
 from enhanced_memory.sandbox import confinement, frames, limits
-from enhanced_memory.sandbox.errors import SandboxError, SandboxMemory, SandboxRejected, SandboxTimeout
+from enhanced_memory.sandbox.places import Places
 
 START_WITHIN_S: Final = 30.0
 """A zygote takes about 0.2 s to start; a machine that does much else may need several."""
@@ -68,8 +71,7 @@ class Supervisor:
     def __init__(self, *, allow_partial: bool = False) -> None:
         """`allow_partial`: on Linux, run code even where isolation is below `kernel`."""
         self._allow_partial = allow_partial
-        self._places = threading.Semaphore(limits.MAX_RUNS)
-        self._waiting = threading.Semaphore(limits.MAX_WAITING)
+        self._places = Places(limits.MAX_RUNS, limits.MAX_WAITING)
         self._lock = threading.Lock()
         self._zygote: _Zygote | None = None
         self._closed = False
@@ -95,7 +97,7 @@ class Supervisor:
                 Busy: 4 runs go on and 16 wait. ShuttingDown: closed. Internal: the sandbox cannot be started.
         """
         request = _checked(code, context_vars or {}, timeout_s, functions)
-        with self._place():
+        with self._places.one():
             zygote = self._ready()
             return _Run(zygote, timeout_s, functions, call).converse(request)
 
@@ -122,24 +124,6 @@ class Supervisor:
             zygote, self._zygote = self._zygote, None
         if zygote is not None:
             zygote.close()
-
-    @contextlib.contextmanager
-    def _place(self) -> Iterator[None]:
-        """One of the places for runs, after a wait for it where that is short enough."""
-        if not self._places.acquire(blocking=False):
-            if not self._waiting.acquire(blocking=False):
-                raise Busy(
-                    f"{limits.MAX_RUNS} runs of code go on and {limits.MAX_WAITING} wait", hint="try again later"
-                )
-            try:
-                if not self._places.acquire(timeout=limits.WAIT_S):
-                    raise Busy(f"no run of code ended within {limits.WAIT_S:g} seconds", hint="try again later")
-            finally:
-                self._waiting.release()
-        try:
-            yield
-        finally:
-            self._places.release()
 
     def _ready(self) -> _Zygote:
         """The zygote, if code may run under it. Raises: SandboxRejected, Internal, ShuttingDown."""
@@ -224,18 +208,21 @@ class _Run:
         """The worker's last message, its calls answered meanwhile; None where it ended without one or sent nonsense."""
         # The zygote kills at the hard limit; this bound is for a zygote that does not.
         pipe.settimeout(self._timeout_s + limits.GRACE_S + _END_WITHIN_S)
-        try:
-            pipe.sendall(request)
-            while True:
+        outgoing = request
+        while True:
+            # A worker that is gone takes nothing any more, but its last message may be there to be read.
+            with contextlib.suppress(OSError):
+                pipe.sendall(outgoing)
+            try:
                 message = frames.receive(pipe.recv, limits.MAX_FROM_WORKER_BYTES)
-                if message is None or message.get("kind") != "call":
-                    return message
-                reply = self._answer(message.get("name"), message.get("arguments"))
-                with contextlib.suppress(BrokenPipeError, ConnectionResetError):
-                    # Where the worker reached its limit meanwhile, its last message is still to be read.
-                    pipe.sendall(reply)
-        except (OSError, ParseError, _Overrun):
-            return None
+            except (OSError, ParseError):
+                return None
+            if message is None or message.get("kind") != "call":
+                return message
+            try:
+                outgoing = self._answer(message.get("name"), message.get("arguments"))
+            except _Overrun:
+                return None
 
     def _answer(self, name: Any, arguments: Any) -> bytes:
         """The reply to a call of the code, whatever comes of it. Raises: _Overrun: no honest worker makes this call."""

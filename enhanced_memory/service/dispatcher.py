@@ -17,9 +17,12 @@ from typing import Any, TypeVar, cast
 
 from enhanced_memory import __version__, wire
 from enhanced_memory.context import Caller, Context, Service
+from enhanced_memory.embedding.base import Embedder, is_installed, open_embedder
 from enhanced_memory.errors import EnhancedMemoryError, Internal, InvalidParams, InvalidRequest, ShuttingDown
 from enhanced_memory.registry import Operation, find, operations
 from enhanced_memory.rules import text
+from enhanced_memory.sandbox.supervisor import Supervisor
+from enhanced_memory.service.embedding import VectorMaker
 from enhanced_memory.settings import Settings
 from enhanced_memory.store.base import Store, Transaction
 from enhanced_memory.store.sqlite.store import SQLiteStore
@@ -46,17 +49,35 @@ class Gauges:
 
 
 class MemoryDBService:
-    """The service without its socket: opens the store and answers requests. Safe for many threads."""
+    """The service without its socket: opens the store and answers requests. Safe for many threads.
 
-    def __init__(self, settings: Settings | None = None) -> None:
+    `embedder` is used instead of the one that the settings name.
+    """
+
+    def __init__(self, settings: Settings | None = None, embedder: Embedder | None = None) -> None:
         self.settings = settings or Settings.load()
+        wanted = self.settings.embedder
+        meaning_is_on = self.settings.semantic == "auto" and (embedder is not None or is_installed(wanted))
         operations()
         self.gauges = Gauges()
         self._closing = False
         self._store: Store = SQLiteStore(
             self.settings.db_path, _Analyser(), readers=self.settings.readers, max_queue=self.settings.max_queue
         )
-        self._service = Service(self.settings, self._write, self._read, self._facts, self._scrub)
+        self.meaning: VectorMaker | None = None
+        if meaning_is_on:
+            self.meaning = VectorMaker(self._store, wanted, lambda: embedder or open_embedder(wanted))
+        self._sandbox = Supervisor(allow_partial=self.settings.sandbox_allow_partial)
+        self._service = Service(
+            settings=self.settings,
+            write=self._write,
+            read=self._read,
+            facts=self._facts,
+            scrub=self._scrub,
+            ask=self._ask,
+            run_code=self._sandbox.run,
+            meaning=self.meaning,
+        )
 
     def handle_request(self, request: Mapping[str, Any]) -> dict[str, Any]:
         """The reply to one request: {"success": True, ...} or {"success": False, "error", "code", ...}; never raises.
@@ -84,6 +105,9 @@ class MemoryDBService:
     def close(self) -> None:
         """Finish what was begun and close the store."""
         self.begin_shutdown()
+        self._sandbox.close()
+        if self.meaning is not None:
+            self.meaning.close()
         self._store.close()
 
     # -------------------------------------------------------------------------------------------- the road of a request
@@ -94,8 +118,17 @@ class MemoryDBService:
         declared = find(request["method"])
         params = dict(request["params"])
         request_id = self._request_id(declared, request, params)
-        arguments = declared.check(params)
         caller = Caller(request.get("namespace") or self.settings.namespace, request.get("client"))
+        return self._carried_out(declared, caller, params, request_id)
+
+    def _ask(self, caller: Caller, method: str, params: Mapping[str, Any]) -> dict[str, Any]:
+        """Another operation's result, for an operation that is made of others. Raises what it raises."""
+        return self._carried_out(find(method), caller, params, None)
+
+    def _carried_out(
+        self, declared: Operation, caller: Caller, params: Mapping[str, Any], request_id: str | None
+    ) -> dict[str, Any]:
+        arguments = declared.check(params)
         if not declared.transaction:
             context = Context(cast(Transaction, None), "", caller, self._service)
             return dict(declared.handler(context, **arguments))

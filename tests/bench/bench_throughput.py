@@ -5,7 +5,7 @@
 Measured on stores that hold 1,000 and 100,000 memories already (--quick: 1,000): durable creates with 1, 8 and 50
 clients, one entity of three observations each. Held against two things of the same run: the raw commit, one FTS5 row
 in a transaction of SQLite's own, synced to the same disk; and a bare echo over a Unix socket, asked by the same 50
-clients with the same requests. One raw batch is taken before each batch of creates, since a disk has moods.
+clients with the same requests. All three take turns in short parts, since a machine and its disk have moods.
 """
 
 from __future__ import annotations
@@ -24,13 +24,15 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 from tests.bench import rig
 
 SIZES = (1_000, 100_000)
-CLIENTS = {1: 600, 8: 150, 50: 100}
-"""Creates of each client, by how many clients there are."""
+CLIENTS = {1: 150, 8: 40, 50: 25}
+"""Creates of each client in a part, by how many clients there are."""
 
-ALONE_ROUNDS = 4
-"""A client alone creates in this many parts, with raw commits in between."""
+PARTS = 4
+RAW_COMMITS = 60
+"""Raw commits in a part."""
 
-RAW_COMMITS = 200
+ECHOES = 10
+"""Times each request goes to the echo, which would be done too soon to be measured otherwise."""
 
 
 class RawCommits:
@@ -68,24 +70,18 @@ def measure(folder: Path, size: int) -> dict[str, Any]:
     raw = RawCommits(folder / f"raw-{size}.db")
     lines = new_memories()
     figures: dict[str, Any] = {}
-    with rig.running_daemon(folder, db) as daemon:
+    echoes: list[rig.Run] = []
+    with rig.running_daemon(folder, db) as daemon, rig.running_echo(folder) as echo_path:
         for clients, creates in CLIENTS.items():
-            requests = [[next(lines) for _ in range(creates)] for _ in range(clients)]
             commits = daemon.commits()
-            if clients == 1:
-                part = creates // ALONE_ROUNDS
-                runs = []
-                for start in range(0, creates, part):
-                    raw.run()
-                    runs.append(rig.drive(daemon.socket_path, [requests[0][start : start + part]]))
-                run = rig.Run(
-                    [time_ms for each in runs for time_ms in each.times_ms],
-                    sum(each.elapsed_s for each in runs),
-                    sum(each.failures for each in runs),
-                )
-            else:
+            runs = []
+            for _ in range(PARTS):
+                requests = [[next(lines) for _ in range(creates)] for _ in range(clients)]
                 raw.run()
-                run = rig.drive(daemon.socket_path, requests)
+                runs.append(rig.drive(daemon.socket_path, requests))
+                if clients == max(CLIENTS):
+                    echoes.append(rig.drive(echo_path, [each * ECHOES for each in requests]))
+            run = rig.in_all(runs)
             figures[f"creates, {clients} client{'s' if clients > 1 else ''}"] = {
                 "per_s": round(run.per_second),
                 **rig.told(run.times_ms),
@@ -93,8 +89,7 @@ def measure(folder: Path, size: int) -> dict[str, Any]:
                 "failures": run.failures,
             }
         figures["daemon_rss_mb"] = round(daemon.rss_mb(), 1)
-    with rig.running_echo(folder) as echo_path:
-        echo = rig.drive(echo_path, requests)
+    echo = rig.in_all(echoes)
     figures["raw commits"] = {"per_s": round(1000 * len(raw.times_ms) / sum(raw.times_ms)), **rig.told(raw.times_ms)}
     figures["bare echo, 50 clients"] = {"per_s": round(echo.per_second), **rig.told(echo.times_ms)}
     alone, together = figures["creates, 1 client"], figures["creates, 50 clients"]

@@ -309,6 +309,15 @@ class Run:
         return len(self.times_ms) / self.elapsed_s
 
 
+def in_all(runs: Sequence[Run]) -> Run:
+    """Runs that followed one another, as one."""
+    return Run(
+        [time_ms for run in runs for time_ms in run.times_ms],
+        sum(run.elapsed_s for run in runs),
+        sum(run.failures for run in runs),
+    )
+
+
 def drive(path: Path, requests: Sequence[Sequence[bytes]]) -> Run:
     """Have one client a list send its requests, one after the other; all begin together."""
     barrier = _FORK.Barrier(len(requests))

@@ -18,7 +18,7 @@ HALL = ("errors", "settings", "shapes", "wire", "registry", "context")
 
 BELOW = {
     "door": {"service", "client", "mcp", "cli"},
-    "service": {"operations", "rules", "store", "sandbox", "hall"},
+    "service": {"operations", "rules", "store", "sandbox", "embedding", "hall"},
     "mcp": {"client", "hall"},
     "cli": {"client", "hall"},
     "client": {"hall"},
@@ -26,6 +26,7 @@ BELOW = {
     "rules": {"hall"},
     "store": {"hall"},
     "sandbox": {"hall"},
+    "embedding": {"hall"},
     "hall": set(),
 }
 """What each room may import beside itself. The command line may ask through the client; the wings never meet."""
@@ -35,10 +36,15 @@ LIBRARIES = {
     "mcp": {"click", "fastmcp", "mcp"},
     "cli": {"click", "rich"},
     "operations": {"pydantic"},
+    "store": {"numpy"},
+    "embedding": {"fastembed", "numpy", "onnxruntime", "sentence_transformers"},
     "sandbox": {"RestrictedPython", "psutil", "timeout_decorator"},
     "hall": {"pydantic", "pydantic_core", "typing_extensions"},
 }
 """What each room may import of other people's packages; a room that is not here, nothing."""
+
+HEAVY = {"fastembed", "numpy", "onnxruntime", "sentence_transformers"}
+"""Libraries that take long to load or may not be installed: imported where they are used, never with a module."""
 
 PURE = {
     "__future__",
@@ -66,12 +72,16 @@ PURE = {
 
 @dataclass(frozen=True)
 class Import:
-    """One import statement's target, and where it stands. `for_types`: only type checkers follow it."""
+    """One import statement's target, and where it stands.
+
+    `for_types`: only type checkers follow it. `when_called`: it stands in a function.
+    """
 
     importer: str
     target: str
     line: int
     for_types: bool
+    when_called: bool
 
     def __str__(self) -> str:
         return f"{self.importer}:{self.line} imports {self.target}"
@@ -92,25 +102,27 @@ MODULES = modules()
 def imports_of(module: str) -> list[Import]:
     """Every import in a module's source, those inside functions too."""
     tree = ast.parse(MODULES[module].read_text(encoding="utf-8"))
-    return list(_imports(module, tree.body, for_types=False))
+    return list(_imports(module, tree.body, for_types=False, when_called=False))
 
 
-def _imports(module: str, body: Sequence[ast.AST], *, for_types: bool) -> Iterator[Import]:
+def _imports(module: str, body: Sequence[ast.AST], *, for_types: bool, when_called: bool) -> Iterator[Import]:
     for node in body:
         if isinstance(node, ast.Import):
             for alias in node.names:
-                yield Import(module, alias.name, node.lineno, for_types)
+                yield Import(module, alias.name, node.lineno, for_types, when_called)
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{module}:{node.lineno}: a relative import; say the whole name"
             source = node.module or ""
             for alias in node.names:
                 inner = f"{source}.{alias.name}"
-                yield Import(module, inner if inner in MODULES else source, node.lineno, for_types)
+                target = inner if inner in MODULES else source
+                yield Import(module, target, node.lineno, for_types, when_called)
         elif isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
-            yield from _imports(module, node.body, for_types=True)
-            yield from _imports(module, node.orelse, for_types=for_types)
+            yield from _imports(module, node.body, for_types=True, when_called=when_called)
+            yield from _imports(module, node.orelse, for_types=for_types, when_called=when_called)
         else:
-            yield from _imports(module, list(ast.iter_child_nodes(node)), for_types=for_types)
+            inside = when_called or isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+            yield from _imports(module, list(ast.iter_child_nodes(node)), for_types=for_types, when_called=inside)
 
 
 IMPORTS = {module: imports_of(module) for module in MODULES}
@@ -179,6 +191,15 @@ def test_a_room_imports_only_the_libraries_it_is_known_for() -> None:
         and found.target.split(".")[0] not in LIBRARIES.get(room(found.importer), set())
     ]
     assert strangers == []
+
+
+def test_heavy_libraries_are_imported_only_when_a_function_needs_them() -> None:
+    at_once = [
+        str(found)
+        for found in every_import()
+        if found.target.split(".")[0] in HEAVY and not found.when_called and not found.for_types
+    ]
+    assert at_once == []
 
 
 def test_the_client_and_all_that_it_loads_import_the_standard_library_only() -> None:

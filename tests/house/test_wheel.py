@@ -44,22 +44,19 @@ def test_the_wheel_carries_both_modules_to_import_and_the_package_and_no_other_t
     }
 
 
-def test_the_wheel_carries_every_module_of_the_package(wheel: zipfile.Path) -> None:
-    inside = {name for name in wheel.root.namelist() if name.startswith("enhanced_memory/") and name.endswith(".py")}
-    assert inside == {str(path.relative_to(ROOT)) for path in (ROOT / "enhanced_memory").rglob("*.py")}
-
-
-def test_the_wheel_carries_the_tables_and_the_dictionary_as_they_are_in_the_tree(wheel: zipfile.Path) -> None:
-    store = wheel / "enhanced_memory" / "store" / "sqlite"
-    assert (store / "schema.sql").read_bytes() == (ROOT / "schema.sql").read_bytes()
-    data = ROOT / "enhanced_memory" / "store" / "sqlite" / "data"
-    shipped = {path.name: path.read_bytes() for path in data.iterdir()}
-    assert shipped
-    assert {entry.name: entry.read_bytes() for entry in (store / "data").iterdir()} == shipped
-
-
-def test_the_wheel_tells_type_checkers_that_it_is_typed(wheel: zipfile.Path) -> None:
-    assert (wheel / "enhanced_memory" / "py.typed").exists()
+def test_the_wheel_carries_every_file_of_the_package_as_it_is_in_the_tree(wheel: zipfile.Path) -> None:
+    names = [name for name in wheel.root.namelist() if name.startswith("enhanced_memory/") and not name.endswith("/")]
+    inside = {name: wheel.root.read(name) for name in names}
+    in_tree = {
+        str(path.relative_to(ROOT)): path.read_bytes()
+        for path in (ROOT / "enhanced_memory").rglob("*")
+        if path.is_file() and "__pycache__" not in path.parts
+    }
+    assert inside.keys() == in_tree.keys()
+    assert inside == in_tree
+    assert "enhanced_memory/py.typed" in inside
+    assert inside["enhanced_memory/store/sqlite/schema.sql"] == (ROOT / "schema.sql").read_bytes()
+    assert any(name.startswith("enhanced_memory/store/sqlite/data/") for name in inside)
 
 
 def test_the_wheel_brings_the_three_commands_and_the_licence(wheel: zipfile.Path) -> None:

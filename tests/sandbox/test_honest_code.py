@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from enhanced_memory.sandbox.errors import SandboxError, SandboxMemory, SandboxRejected, SandboxTimeout
+from enhanced_memory.errors import SandboxError, SandboxMemory, SandboxRejected, SandboxTimeout
 from tests.sandbox.conftest import MEMORIES, Cell, Sample, samples
 
 pytestmark = pytest.mark.process

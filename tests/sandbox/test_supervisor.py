@@ -19,7 +19,7 @@ import pytest
 
 from enhanced_memory.errors import Busy, Internal, InvalidParams, NotFound, ShuttingDown, TooLarge
 from enhanced_memory.sandbox import frames, limits
-from enhanced_memory.sandbox.errors import SandboxError, SandboxRejected, SandboxTimeout
+from enhanced_memory.errors import SandboxError, SandboxRejected, SandboxTimeout
 from enhanced_memory.sandbox.supervisor import Supervisor
 from tests.sandbox.conftest import FUNCTIONS, Cell, call
 
@@ -114,6 +114,14 @@ def test_a_defect_in_an_operation_reaches_the_caller_and_ends_the_run(cell: Cell
     with pytest.raises(ZeroDivisionError):
         cell.run("while True:\n    search_nodes('x')", call=lambda *_: 1 / 0)
     assert cell.run("result = 1").result == 1
+
+
+def test_a_defect_that_looks_like_a_broken_pipe_reaches_the_caller_too(cell: Cell) -> None:
+    def fail(name: str, arguments: dict[str, Any]) -> Any:
+        raise BrokenPipeError
+
+    with pytest.raises(BrokenPipeError):
+        cell.run("search_nodes('x')", call=fail)
 
 
 def test_the_two_hundred_and_first_call_is_refused_and_what_came_before_stands(cell: Cell) -> None:
