@@ -60,11 +60,22 @@ class Operation:
         Raises: InvalidParams: missing, unknown or ill-typed; details.path names it, as in `entities[3].name`.
                 TooLarge: a list or an observation over its limit.
         """
+        unknown = params.keys() - self._names
+        if unknown:
+            word = min(unknown)[:100]
+            known = difflib.get_close_matches(word, self._names, n=1)
+            hint = f"did you mean {known[0]}?" if known else f"it takes {', '.join(sorted(self._names)) or 'none'}"
+            raise InvalidParams(f"{self.name} has no parameter {word!r}", hint=hint, details={"path": word})
         try:
             checked = self.params.model_validate(params)
         except ValidationError as error:
             raise _explained(self.name, error) from None
         return dict(checked.__dict__)
+
+    @cached_property
+    def _names(self) -> frozenset[str]:
+        """The parameters as the wire calls them."""
+        return frozenset(map(argument_name, self.params.model_fields))
 
     @cached_property
     def params_schema(self) -> dict[str, Any]:

@@ -67,7 +67,7 @@ Message = Annotated[str, Field(max_length=4_096)]
 Tier = Literal["working", "episodic", "semantic", "procedural"]
 Method = Literal["manual", "auto", "import"]
 OnExisting = Literal["merge", "replace", "skip", "error"]
-Version = Annotated[int, Field(ge=1)]
+Version = Annotated[int, Field(ge=1, le=2**53)]
 BranchName = Annotated[
     str,
     StringConstraints(strip_whitespace=True, min_length=1, max_length=MAX_TYPE),

@@ -78,14 +78,20 @@ def as_request(message: Any) -> dict[str, Any]:
     request: dict[str, Any] = {"params": {}}
     for key, value in message.items():
         if key in _LABELS:
-            if not isinstance(value, str) or not 1 <= len(value) <= MAX_LABEL:
-                raise InvalidRequest(f"`{key}` is a string of 1 to {MAX_LABEL} characters")
+            if not isinstance(value, str) or not 1 <= len(value) <= MAX_LABEL or not _is_label(value):
+                raise InvalidRequest(
+                    f"`{key}` is a string of 1 to {MAX_LABEL} printable characters without blanks at its ends"
+                )
         elif key == "params" and not isinstance(value, dict):
             raise InvalidRequest("`params` is an object", hint=_EXAMPLE)
         elif key not in _REQUEST_KEYS:
             continue
         request[key] = value
     return request
+
+
+def _is_label(text: str) -> bool:
+    return text.isprintable() and text == text.strip()
 
 
 _EXAMPLE: Final = 'for example {"method": "ping", "params": {}}'

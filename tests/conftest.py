@@ -23,13 +23,14 @@ READY_WITHIN_S = 30
 
 @pytest.fixture(autouse=True)
 def home(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """An empty home, and an environment without any setting of ours or of systemd."""
+    """An empty home, and an environment without any other setting of ours or of systemd."""
     for variable in [name for name in os.environ if name.startswith(("MEMORY_", "XDG_", "LISTEN_", "WATCHDOG_"))]:
         monkeypatch.delenv(variable)
     monkeypatch.delenv("NOTIFY_SOCKET", raising=False)
     folder = Path(tempfile.mkdtemp(prefix="em-home-", dir="/tmp"))
     monkeypatch.setenv("HOME", str(folder))
     monkeypatch.setenv("MEMORY_DB_SOCKET", str(folder / "memory-db.sock"))
+    monkeypatch.setenv("MEMORY_SEMANTIC", "off")  # tests of meaning turn it on, and bring a model of their own
     yield folder
     shutil.rmtree(folder, ignore_errors=True)
 

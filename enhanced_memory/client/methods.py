@@ -307,6 +307,22 @@ class AsyncMethods(ABC):
         them."""
         return await self.call("neighbors", {"name": name, "depth": depth, "limit": limit})
 
+    async def execute_code(
+        self,
+        code: str,
+        context_vars: dict[str, Any] | None = None,
+        timeout_s: float = 30.0,
+        read_only: bool = False,
+        *,
+        request_id: str | None = None,
+    ) -> Reply:
+        """Execute Python over the memories, to filter, group or count many of them without reading them all."""
+        return await self.call(
+            "execute_code",
+            {"code": code, "timeout_s": timeout_s, "read_only": read_only} | _given({"context_vars": context_vars}),
+            request_id=request_id,
+        )
+
     async def create_relations(self, relations: list[RelationInput], *, request_id: str | None = None) -> Reply:
         """Relate entities that exist: Ann works_at Initech."""
         return await self.call("create_relations", {"relations": relations}, request_id=request_id)
@@ -436,9 +452,7 @@ class AsyncMethods(ABC):
             "what_changed", {"since": since, "limit": limit} | _given({"until": until, "cursor": cursor})
         )
 
-    async def purge_entities(
-        self, entityNames: Names, confirm: Literal[True], *, request_id: str | None = None
-    ) -> Reply:
+    async def purge_entities(self, entityNames: Names, confirm: bool, *, request_id: str | None = None) -> Reply:
         """Erase entities for good, with history, relations, index and every copy in the database file."""
         return await self.call(
             "purge_entities", {"entityNames": entityNames, "confirm": confirm}, request_id=request_id
@@ -669,6 +683,22 @@ class BlockingMethods(ABC):
         them."""
         return self.call("neighbors", {"name": name, "depth": depth, "limit": limit})
 
+    def execute_code(
+        self,
+        code: str,
+        context_vars: dict[str, Any] | None = None,
+        timeout_s: float = 30.0,
+        read_only: bool = False,
+        *,
+        request_id: str | None = None,
+    ) -> Reply:
+        """Execute Python over the memories, to filter, group or count many of them without reading them all."""
+        return self.call(
+            "execute_code",
+            {"code": code, "timeout_s": timeout_s, "read_only": read_only} | _given({"context_vars": context_vars}),
+            request_id=request_id,
+        )
+
     def create_relations(self, relations: list[RelationInput], *, request_id: str | None = None) -> Reply:
         """Relate entities that exist: Ann works_at Initech."""
         return self.call("create_relations", {"relations": relations}, request_id=request_id)
@@ -790,6 +820,6 @@ class BlockingMethods(ABC):
         ended."""
         return self.call("what_changed", {"since": since, "limit": limit} | _given({"until": until, "cursor": cursor}))
 
-    def purge_entities(self, entityNames: Names, confirm: Literal[True], *, request_id: str | None = None) -> Reply:
+    def purge_entities(self, entityNames: Names, confirm: bool, *, request_id: str | None = None) -> Reply:
         """Erase entities for good, with history, relations, index and every copy in the database file."""
         return self.call("purge_entities", {"entityNames": entityNames, "confirm": confirm}, request_id=request_id)

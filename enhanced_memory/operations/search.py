@@ -87,11 +87,13 @@ def search_nodes(
         if not results and asked.phrases and asked.words:  # a question that quotes a title nobody wrote so
             loosely = replace(asked, words=asked.words + asked.phrases, phrases=())
             results = _matching(ctx, query, loosely, wanted, ran, depth, explain)
+    elif query.strip() and not asked.filters and not asked.excluded:  # signs alone, which no memory can match
+        results = []
     else:
         recent = ctx.store.entities.recent(wanted, depth)
         results = [_Result(entity, Ranked(entity.id, 0.0, ()), 0.0, _relevance(ctx, entity)) for entity in recent]
     if min_relevance is not None:
-        results = [result for result in results if result.relevance >= min_relevance]
+        results = [result for result in results if round(result.relevance, 4) >= min_relevance]
     page = results[offset : offset + limit]
     told = [_told(result, detail, several=bool(namespaces), explain=explain) for result in page]
     kept = len(told) if max_tokens is None else _within(told, max_tokens)

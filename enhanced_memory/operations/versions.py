@@ -154,6 +154,12 @@ def memory_revert(
     Raises: NotFound: no such entity or version. AlreadyExists: another entity has its name now.
     """
     entity = any_entity(ctx, entity_name)
+    if entity.name != entity_name:
+        raise NotFound(
+            f"there is no entity {entity_name!r} now",
+            hint=f"it was renamed to {entity.name!r}",
+            details={"entity": entity_name},
+        )
     wanted = past(ctx, entity, version)
     change = Change("reverted", message or f"back to version {version}", ctx.caller.client, method="manual")
     if entity.deleted_at is None:
@@ -337,7 +343,7 @@ def what_changed(
 def purge_entities(
     ctx: Context,
     entityNames: Annotated[Names, Field(description="Entities to erase; deleted ones too.")],
-    confirm: Annotated[Literal[True], Field(description="Must be true: this cannot be undone.")],
+    confirm: Annotated[bool, Field(description="Must be true: this cannot be undone.")],
 ) -> Purged:
     """Erase entities for good, with history, relations, index and every copy in the database file.
 
@@ -345,13 +351,15 @@ def purge_entities(
     database file, which takes seconds for a large one.
     """
 
+    if not confirm:
+        raise InvalidParams("purge_entities needs confirm=true: it cannot be undone", details={"path": "confirm"})
+
     def erase(inner: Context) -> list[str]:
         purged = []
         for name in dict.fromkeys(entityNames):
             while (entity := inner.store.entities.find_even_deleted(name)) is not None and entity.name == name:
-                inner.store.entities.purge(entity)
+                inner.store.requests.forget(inner.store.entities.purge(entity))
                 purged.append(name)
-        inner.store.requests.forget_all()
         return list(dict.fromkeys(purged))
 
     purged = ctx.write(erase)

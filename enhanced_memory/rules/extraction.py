@@ -60,6 +60,7 @@ _QUESTION: Final = re.compile(
     r"|(?:am|are|can|could|did|do|does|has|have|is|may|should|was|were|will|would)"
     r" (?:anyone|he|i|it|my|she|that|the|there|they|this|we|you|your)\b"
 )
+_ENDS: Final = ".!\u2026 "
 _CLOSERS: Final = "\"'\u201d\u2019)*_ "
 _POLITE_RULE: Final = re.compile(r"(?:can|could|will|would) you (?:\w+ ){0,2}?(?:always|never|from now on)\b")
 _ASKS_FOR_A_THING: Final = re.compile(r"\b(?:how|or|what|when|where|which|who)\b", re.IGNORECASE)
@@ -135,7 +136,7 @@ def extract(text: str, *, threshold: float = THRESHOLD) -> list[Fact]:
         if confidence < threshold:
             continue
         sentence = statement.sentence
-        key = (sentence.speaker, " ".join(words.WORD.findall(sentence.text.lower())))
+        key = (sentence.speaker, sentence.text.lower().rstrip(_ENDS))
         if key in told:
             continue
         told.add(key)

@@ -169,7 +169,7 @@ class MemoryDBService:
         """The request's id for a write, from beside the params or taken out of them. Raises: InvalidParams."""
         if not declared.writes:
             return None
-        given = params.pop("request_id", None) or request.get("request_id")
+        given = params.pop("request_id", request.get("request_id"))
         if given is not None and (not isinstance(given, str) or not 0 < len(given) <= wire.MAX_LABEL):
             raise InvalidParams(
                 f"request_id: must be a string of 1 to {wire.MAX_LABEL} characters", details={"path": "request_id"}

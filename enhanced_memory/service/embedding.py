@@ -18,8 +18,8 @@ from enhanced_memory.errors import EnhancedMemoryError, ReadOnly, ShuttingDown
 from enhanced_memory.rules.wording import statement
 from enhanced_memory.store.base import Store, Transaction, Unembedded
 
-_BATCH = 32
-"""Texts in one run of the model, and vectors in one write: a third of a second of work."""
+_BATCH = 16
+"""Texts in one run of the model, and vectors in one write: a fifth of a second of work."""
 
 _PAGE = 200
 """Entities looked through at once."""

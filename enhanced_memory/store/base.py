@@ -302,8 +302,11 @@ class Entities(Protocol):
     def check_out(self, entity: Entity, branch: str, tip: PastVersion) -> Entity:
         """Make reads and searches see another branch, whose newest version is `tip`."""
 
-    def purge(self, entity: Entity) -> None:
-        """Erase the entity with its history, relations, conflicts and index rows, for good."""
+    def purge(self, entity: Entity) -> list[str]:
+        """Erase the entity with its history, relations, conflicts and index rows, for good.
+
+        Returns every text it held, in any version, so that copies elsewhere can be found.
+        """
 
     def count_accesses(self, ids: Iterable[int]) -> None:
         """Note that these were read; it is written later, together with others."""
@@ -476,8 +479,8 @@ class Requests(Protocol):
     def remember(self, request_id: str, fingerprint: str, reply: str) -> None:
         """Keep the reply of the write that this transaction is."""
 
-    def forget_all(self) -> None:
-        """Drop every kept reply of the namespace: what is erased may be told in one."""
+    def forget(self, texts: Sequence[str]) -> None:
+        """Drop the kept replies that tell any of these texts: they are to be erased."""
 
 
 class Transaction(Protocol):

@@ -22,14 +22,11 @@ from enhanced_memory.rules.secrets import redact
 MEGABYTE = 1_000_000
 BOUND_S = 2.0
 SENTENCES = Path(__file__).parents[1] / "quality" / "sentences.jsonl"
-HOSTILE = (
-    """
+SHAPES = """
 a|. |1 |"|[ |*|<private|<private>x</private>|user: |10:31 |May 5 |{|{"|{"role": "user", "content": "hi"}|I am |every |A.
 '|password is |password |4111 |://a:|a-|-----BEGIN PRIVATE KEY-----|token for a b |sk-|aA1-|```|we use x |😀 |always
-""".strip()
-    .replace("\n", "|")
-    .split("|")
-)
+"""
+HOSTILE = SHAPES.strip().replace("\n", "|").split("|")
 
 
 def talk() -> str:

@@ -271,3 +271,19 @@ def test_purging_needs_a_word(ask: Any, remember: Any) -> None:
     assert ask("purge_entities", entityNames=["Ann"], confirm=False)["code"] == "invalid_params"
     assert ask("purge_entities", entityNames=["Ann"])["code"] == "invalid_params"
     assert observations(ask, "Ann") == ["a"]
+
+
+def test_a_purge_leaves_the_replies_to_other_requests(service: MemoryDBService, remember: Any, ask: Any) -> None:
+    remember("Ann", "a")
+    remember("junk", "x")
+    commit = {"method": "memory_commit", "params": {"entity_name": "Ann", "message": "once"}, "request_id": "same"}
+    first = service.handle_request(commit)
+    assert ask("purge_entities", entityNames=["junk"], confirm=True)["purged"] == ["junk"]
+    assert service.handle_request(commit) == first
+
+
+def test_a_former_name_is_read_but_not_written(ask: Any, remember: Any) -> None:
+    remember("Ann", "a")
+    ask("update_entity", entityName="Ann", name="Anna")
+    assert ask("memory_history", entity_name="Ann")["entity"] == "Anna"
+    assert ask("memory_revert", entity_name="Ann", version=1)["code"] == "not_found"

@@ -232,13 +232,16 @@ def test_a_fact_told_twice_comes_once_per_speaker() -> None:
     assert [fact.text for fact in extract(text, threshold=0)] == ["Ann: I live in Ghent.", "Bob: I live in Ghent."]
 
 
+def test_facts_that_differ_in_a_sign_only_are_two() -> None:
+    assert told("user: We use C++ here.\nuser: We use C# here.") == ["user: We use C++ here.", "user: We use C# here."]
+
+
 PIECES = """
 Ann: |user: |I live in Ghent.|We never use npm|always squash|?|!|<private>|</private>|```|[10:31] Bob: |8 May 2023
 Which one?|{"role": "user", "content": "|"}|\\n|\u2026|\U0001f600| |   |- |Dr. |3.5|Thanks!
 """.replace("\n", "|").split("|")
-CONVERSATIONS = st.lists(st.sampled_from([*PIECES, "\n", "Which one?\n"]) | st.text(max_size=20), max_size=40).map(
-    "".join
-)
+ANYTHING = st.sampled_from([*PIECES, "\n", "Which one?\n"]) | st.text(max_size=20)
+CONVERSATIONS = st.lists(ANYTHING, max_size=40).map("".join)
 
 
 @given(CONVERSATIONS)

@@ -173,3 +173,15 @@ def test_opening_again_changes_nothing(path: str) -> None:
     with sqlite3.connect(path) as db:
         assert db.execute("SELECT * FROM schema_migrations").fetchall() == before
         assert db.execute("PRAGMA user_version").fetchone() == (schema.CURRENT,)
+
+
+def test_a_database_of_another_program_is_left_as_it_is(path: str) -> None:
+    with sqlite3.connect(path) as db:
+        db.execute("CREATE TABLE moz_places (id INTEGER)")
+    db.close()
+    with open(path, "rb") as file:
+        before = file.read()
+    with pytest.raises(Corrupt, match="another program"):
+        SQLiteStore(path, Analyser())
+    with open(path, "rb") as file:
+        assert file.read() == before

@@ -70,6 +70,8 @@ class Contents:
 
     def unpack(self, blob: bytes, stored_checksum: str) -> Unpacked:
         """The observations again. Raises: CorruptBlob: the bytes fail a check; the sentence says which."""
+        if not isinstance(blob, bytes) or not isinstance(stored_checksum, str):
+            raise CorruptBlob("its bytes or their checksum are of another kind")
         if len(blob) <= _SMALL_BLOB:
             return self._small(blob, stored_checksum)
         with self._large_lock:

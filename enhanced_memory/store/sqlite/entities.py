@@ -66,6 +66,8 @@ SELECT * FROM (
 )
 """
 
+_UNKNOWN_TIME = "1970-01-01T00:00:00.000000Z"
+
 _CHUNK = 500
 
 
@@ -302,8 +304,9 @@ class SQLiteEntities:
         self._set(entity.id, {**columns, "current_branch": branch, "updated_at": self._scope.now})
         return self._by_id(entity.id)
 
-    def purge(self, entity: Entity) -> None:
-        """Erase the entity with its history, relations, conflicts and index rows, for good."""
+    def purge(self, entity: Entity) -> list[str]:
+        """Erase the entity with its history, relations, conflicts and index rows, for good; returns what it held."""
+        texts = {entity.name, *entity.observations, *self._versions.texts(entity)}
         if entity.deleted_at is None:
             self._unindex(entity)
         forget_all(self._scope, entity.id)
@@ -314,6 +317,7 @@ class SQLiteEntities:
             "UPDATE entities SET parent_entity_id = NULL WHERE parent_entity_id = ?", (entity.id,)
         )
         self._scope.connection.execute("DELETE FROM entities WHERE id = ?", (entity.id,))
+        return sorted(texts)
 
     def index_anew(self, entity: Entity) -> None:
         """Put an entity that the index does not know into it."""
@@ -389,6 +393,10 @@ class SQLiteEntities:
             unpacked = self._scope.contents.unpack(row[20], row[19])
         except CorruptBlob as error:
             unpacked, damage = Unpacked((), None), str(error)
+        times = [time if _is_stamp(time) else _UNKNOWN_TIME for time in row[12:15]]
+        relevance = row[6] if _is_share(row[6]) else 0.0
+        if [*times, relevance] != [*row[12:15], row[6]]:
+            unpacked, damage = Unpacked((), None), "its times or its relevance are not as they were written"
         return Entity(
             id=row[0],
             namespace=row[1],
@@ -397,15 +405,15 @@ class SQLiteEntities:
             observations=unpacked.observations,
             tier=row[4],
             always_include=bool(row[5]),
-            relevance_score=row[6],
+            relevance_score=relevance,
             source_session=row[7],
             source_timestamp=row[8],
             extraction_method=row[9],
             last_confirmed=row[10],
             access_count=row[11],
-            created_at=row[12],
-            updated_at=row[13],
-            last_accessed=row[14],
+            created_at=times[0],
+            updated_at=times[1],
+            last_accessed=times[2],
             version=row[15],
             branch=row[16],
             original_bytes=row[17],
@@ -562,6 +570,15 @@ def _content_columns(packed: Packed, version: int) -> dict[str, Any]:
         "checksum": packed.checksum,
         "current_version": version,
     }
+
+
+def _is_stamp(value: object) -> bool:
+    """Whether it looks like a time of ours; a damaged row may hold anything."""
+    return isinstance(value, str) and len(value) == len(_UNKNOWN_TIME) and value[10] == "T" and value[-1] == "Z"
+
+
+def _is_share(value: object) -> bool:
+    return isinstance(value, int | float) and 0 <= value <= 1
 
 
 def _refuse_damaged(entity: Entity) -> None:

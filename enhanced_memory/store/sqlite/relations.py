@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from typing import Any
 
 from enhanced_memory.store.base import Edge
@@ -120,7 +121,11 @@ class SQLiteRelations:
 
 
 def _edge(row: tuple[Any, ...]) -> Edge:
-    metadata = None if row[5] is None else json.loads(row[5])
+    metadata = None
+    with suppress(ValueError, TypeError):  # a damaged row keeps its relation, without what cannot be read
+        metadata = None if row[5] is None else json.loads(row[5])
+    if not isinstance(metadata, dict):
+        metadata = None
     return Edge(source=row[1], target=row[2], relation_type=row[3], strength=row[4], metadata=metadata)
 
 

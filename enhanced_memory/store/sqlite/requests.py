@@ -5,7 +5,9 @@ Above it lies the store's transaction; the dispatcher asks here before it runs s
 
 from __future__ import annotations
 
+import json
 import zlib
+from collections.abc import Sequence
 
 from enhanced_memory.store.sqlite.scope import Scope, earlier
 
@@ -27,9 +29,19 @@ class SQLiteRequests:
         ).fetchone()
         return None if row is None else (row[0], zlib.decompress(row[1]).decode())
 
-    def forget_all(self) -> None:
-        """Drop every kept reply of the namespace: what is erased may be told in one."""
-        self._scope.connection.execute("DELETE FROM requests WHERE namespace_id = ?", (self._scope.namespace_id,))
+    def forget(self, texts: Sequence[str]) -> None:
+        """Drop the kept replies that tell any of these texts: they are to be erased."""
+        told = [json.dumps(text, ensure_ascii=False)[1:-1] for text in texts]
+        rows = self._scope.connection.execute(
+            "SELECT request_id, reply FROM requests WHERE namespace_id = ?", (self._scope.namespace_id,)
+        ).fetchall()
+        for request_id, reply in rows:
+            kept = zlib.decompress(reply).decode()
+            if any(text in kept for text in told):
+                self._scope.connection.execute(
+                    "DELETE FROM requests WHERE namespace_id = ? AND request_id = ?",
+                    (self._scope.namespace_id, request_id),
+                )
 
     def remember(self, request_id: str, fingerprint: str, reply: str) -> None:
         """Keep the reply of the write that this transaction is."""

@@ -23,6 +23,9 @@ from enhanced_memory.store.sqlite.versions import SQLiteVersions
 CURRENT = 2
 """The schema this program works with."""
 
+_GUIDE_COLUMNS = {"id", "name", "entity_type", "compressed_data", "created_at"}
+"""What the smallest layout of the guide has."""
+
 SHIPPED_DICTIONARY = 1
 """Number of the dictionary that every database starts with."""
 
@@ -66,9 +69,17 @@ def prepare(connection: Connection, scope_of: Callable[[str], Scope]) -> None:
 def _version(connection: Connection) -> int:
     """Where the database stands: 0 empty, 1 the guide's layout, else its own word."""
     version = int(connection.execute("PRAGMA user_version").fetchone()[0])
-    if version == 0 and _columns(connection, "entities"):
-        return 1
-    return version
+    return 1 if version == 0 and _tables(connection) else version
+
+
+def refuse_foreign(connection: Connection) -> None:
+    """Raises: Corrupt: the file is a database, but of another program. Changes nothing in it."""
+    if _tables(connection) and not set(_columns(connection, "entities")) >= _GUIDE_COLUMNS:
+        raise Corrupt("the database file belongs to another program", hint="name another file with --db")
+
+
+def _tables(connection: Connection) -> int:
+    return int(connection.execute("SELECT count(*) FROM sqlite_schema WHERE type = 'table'").fetchone()[0])
 
 
 def _make(connection: Connection, now: str) -> None:

@@ -6,11 +6,13 @@ Above it lie the service and, through their context, the operations; below it th
 from __future__ import annotations
 
 import logging
+import os
 import queue
 import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import closing
 from datetime import UTC, datetime
 from functools import cached_property
 from typing import TypeVar
@@ -150,6 +152,9 @@ class SQLiteStore:
         self._log_checked_at = 0
         self._closed = False
         with translated():
+            if os.path.exists(path) and os.path.getsize(path):
+                with closing(open_reader(path)) as looking:
+                    schema.refuse_foreign(looking)
             connection = open_writer(path)
             schema.prepare(connection, lambda namespace: self._scope(connection, namespace, self._clock.tick()))
             self._load_dictionaries(connection)

@@ -8,6 +8,7 @@ of time: the table of renames tells it for every instant.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 from enhanced_memory.errors import Corrupt
@@ -117,7 +118,7 @@ class SQLiteVersions:
             "UPDATE versions SET checksum = ?,"
             " compressed_data = (SELECT compressed_data FROM entities WHERE id = versions.entity_id)"
             " WHERE entity_id = ? AND version_number = ? AND delta_depth = 0 AND compressed_data IS NULL",
-            (bytes.fromhex(entity.checksum), entity.id, entity.version),
+            (_digest(entity.checksum), entity.id, entity.version),
         )
 
     def _stored(
@@ -128,10 +129,13 @@ class SQLiteVersions:
         A keyframe comes when the deltas since the last one take more than a whole, or are too many to read quickly;
         so all versions together take at most about twice what their changes take.
         """
-        depth, delta_bytes = self._scope.connection.execute(
+        row = self._scope.connection.execute(
             "SELECT delta_depth, delta_bytes FROM versions WHERE entity_id = ? AND version_number = ?",
             (entity_id, parent),
         ).fetchone()
+        if row is None:  # a damaged history; what comes now is whole again
+            return (0, 0, None), new[0]
+        depth, delta_bytes = row
         delta = self._scope.contents.pack_delta(difference(old[1], new[1]))
         delta_bytes += len(delta.blob)
         if depth + 1 > _LONGEST_CHAIN or delta_bytes > size:
@@ -139,7 +143,7 @@ class SQLiteVersions:
         return (depth + 1, delta_bytes, delta), new[0] if new[0] != old[0] else None
 
     def _next(self, entity_id: int) -> int:
-        statement = "SELECT max(version_number) + 1 FROM versions WHERE entity_id = ?"
+        statement = "SELECT coalesce(max(version_number), 0) + 1 FROM versions WHERE entity_id = ?"
         return int(self._scope.connection.execute(statement, (entity_id,)).fetchone()[0])
 
     def _advance(self, entity_id: int, branch: str, number: int) -> None:
@@ -192,6 +196,21 @@ class SQLiteVersions:
             row = self._scope.connection.execute(f"{_HEADS} AND version_number = ?", (entity.id, number)).fetchone()
             found.append(self._past(entity, row, self._content(entity, number, known)))
         return found[::-1]
+
+    def texts(self, entity: Entity) -> set[str]:
+        """Every observation of any version that can be read, and every name the entity had."""
+        rows = self._scope.connection.execute(
+            "SELECT compressed_data, checksum, delta_depth FROM versions WHERE entity_id = ?", (entity.id,)
+        )
+        found: set[str] = set()
+        for blob, checksum, depth in rows.fetchall():
+            with suppress(ValueError, TypeError, AttributeError):  # what cannot be read was told in no reply either
+                if depth:
+                    found.update(self._scope.contents.unpack_delta(blob, checksum.hex()).get("add", []))
+                elif blob is not None:
+                    found.update(self._scope.contents.unpack(blob, checksum.hex()).observations)
+        names = self._scope.connection.execute("SELECT old_name FROM renames WHERE entity_id = ?", (entity.id,))
+        return found | {row[0] for row in names}
 
     def ancestors(self, entity: Entity, version: int) -> set[int]:
         """The versions that `version` came from by parents and merges, itself among them."""
@@ -287,3 +306,11 @@ class SQLiteVersions:
         if entity.damage is not None:
             raise CorruptBlob(entity.damage)
         return entity.observations
+
+
+def _digest(checksum: object) -> bytes | None:
+    """A checksum as versions keep it; None for one that a damaged row holds, which then matches nothing."""
+    try:
+        return bytes.fromhex(checksum)  # type: ignore[arg-type]
+    except (TypeError, ValueError):
+        return None
