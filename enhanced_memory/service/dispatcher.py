@@ -17,7 +17,7 @@ from typing import Any, TypeVar, cast
 
 from enhanced_memory import __version__, wire
 from enhanced_memory.context import Caller, Context, Service
-from enhanced_memory.embedding.base import Embedder, is_installed, open_embedder
+from enhanced_memory.embedding.base import MINILM, Embedder, is_installed, open_embedder
 from enhanced_memory.errors import EnhancedMemoryError, Internal, InvalidParams, InvalidRequest, ShuttingDown
 from enhanced_memory.registry import Operation, find, operations
 from enhanced_memory.rules import text
@@ -67,6 +67,8 @@ class MemoryDBService:
         self.meaning: VectorMaker | None = None
         if meaning_is_on:
             self.meaning = VectorMaker(self._store, wanted, lambda: embedder or open_embedder(wanted))
+        elif self.settings.semantic == "auto" and wanted != MINILM:
+            log.warning("search by meaning is off: the packages of %s are not installed", wanted)
         self._sandbox = Supervisor(allow_partial=self.settings.sandbox_allow_partial)
         self._service = Service(
             settings=self.settings,

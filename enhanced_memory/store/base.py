@@ -454,7 +454,10 @@ class Vectors(Protocol):
         """How many observations have vectors."""
 
     def nearest(self, vector: bytes, wanted: Filter, limit: int) -> list[Hit]:
-        """The `limit` observations that mean most nearly the same, best first; the score is the cosine, -1..1."""
+        """The `limit` observations that mean most nearly the same, best first; the score is the cosine, -1..1.
+
+        It may find fewer: of very many, only the best thousand are told apart.
+        """
 
     def likeness(self, vector: bytes, places: Sequence[tuple[int, int]]) -> list[float | None]:
         """The cosine, -1..1, for each (entity, place in the index); None for one that has no vector yet."""

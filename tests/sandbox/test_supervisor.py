@@ -17,9 +17,18 @@ from typing import Any
 import psutil
 import pytest
 
-from enhanced_memory.errors import Busy, Internal, InvalidParams, NotFound, ShuttingDown, TooLarge
+from enhanced_memory.errors import (
+    Busy,
+    Internal,
+    InvalidParams,
+    NotFound,
+    SandboxError,
+    SandboxRejected,
+    SandboxTimeout,
+    ShuttingDown,
+    TooLarge,
+)
 from enhanced_memory.sandbox import frames, limits
-from enhanced_memory.errors import SandboxError, SandboxRejected, SandboxTimeout
 from enhanced_memory.sandbox.supervisor import Supervisor
 from tests.sandbox.conftest import FUNCTIONS, Cell, call
 

@@ -23,9 +23,9 @@ from enhanced_memory.store.sqlite.versions import SQLiteVersions
 _SELECT = (
     "SELECT entities.id, namespaces.name, entities.name, entity_type, tier, always_include, relevance_score,"
     " source_session, source_timestamp, extraction_method, last_confirmed, access_count, entities.created_at,"
-    " coalesce(updated_at, entities.created_at), coalesce(last_accessed, entities.created_at), current_version, current_branch, original_size, compressed_size, checksum,"
-    " compressed_data, deleted_at, parent_entity_id FROM entities JOIN namespaces"
-    " ON namespaces.id = entities.namespace_id"
+    " coalesce(updated_at, entities.created_at), coalesce(last_accessed, entities.created_at), current_version,"
+    " current_branch, original_size, compressed_size, checksum, compressed_data, deleted_at, parent_entity_id"
+    " FROM entities JOIN namespaces ON namespaces.id = entities.namespace_id"
 )
 _INSERT = (
     "INSERT INTO entities (namespace_id, name, entity_type, tier, compressed_data, original_size, compressed_size,"

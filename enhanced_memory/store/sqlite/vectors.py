@@ -95,7 +95,7 @@ class SQLiteVectors:
         return self._signs.count
 
     def nearest(self, vector: bytes, wanted: Filter, limit: int) -> list[Hit]:
-        """The `limit` observations that mean most nearly the same, best first; the score is the cosine, -1..1."""
+        """The `limit` observations that mean most nearly the same, best first; 1,000 at the most."""
         if not self._signs.is_open:
             return []
         entities = None
@@ -103,7 +103,7 @@ class SQLiteVectors:
             parts, values = conditions(self._scope, wanted)
             found = self._scope.connection.execute(f"SELECT id FROM entities WHERE {' AND '.join(parts)}", values)
             entities = {row[0] for row in found.fetchall()}
-        rows = self._signs.nearest(vector, max(_JUDGED, 2 * limit), entities)
+        rows = self._signs.nearest(vector, _JUDGED, entities)
         ranked = sorted(self._cosines(vector, rows).items(), key=lambda item: (-item[1], -item[0]))
         return [Hit(*entity_and_slot(row), cosine) for row, cosine in ranked[:limit]]
 
