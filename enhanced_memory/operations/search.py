@@ -171,7 +171,8 @@ def _matching(
     by_meaning = mode == "semantic" or (mode == "hybrid" and not all(is_code(word.text) for word in asked.words))
     vector = _vector(ctx, query, terms) if by_meaning else b""
     if vector:
-        hits += [hit for hit in ctx.store.vectors.nearest(vector, wanted, candidates) if hit.score >= fusion.UNLIKE]
+        least = fusion.UNLIKE if hits else fusion.ALONE
+        hits += [hit for hit in ctx.store.vectors.nearest(vector, wanted, candidates) if hit.score >= least]
     slots: dict[int, list[int]] = {}
     for hit in hits:
         slots.setdefault(hit.entity_id, []).append(hit.slot)

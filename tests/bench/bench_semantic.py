@@ -54,7 +54,8 @@ def measure(service: MemoryDBService, mode: str, size: int, rounds: int) -> dict
                 first += any(query in observation for observation in reply["results"][0]["observations"])
             found += len(reply["results"]) if kind == "no hit" else 0
     figures: dict[str, Any] = {kind: rig.told(values) for kind, values in times.items()}
-    figures["codes found first"] = rig.target(first / (rounds * len(CODES)), 1.0, at_least=True)
+    if mode != "semantic":  # a code has no meaning
+        figures["codes found first"] = rig.target(first / (rounds * len(CODES)), 1.0, at_least=True)
     figures["results where there is no hit"] = {"mean": found / rounds}
     return figures
 
