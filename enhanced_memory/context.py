@@ -40,11 +40,25 @@ class Meaning(Protocol):
 class CodeOutcome(Protocol):
     """What executed code came to."""
 
-    result: Any
-    stdout: str
-    execution_time_ms: float
-    memory_used_mb: float
-    operations: Mapping[str, int]
+    @property
+    def result(self) -> Any:
+        """JSON data."""
+
+    @property
+    def stdout(self) -> str:
+        """What was printed."""
+
+    @property
+    def execution_time_ms(self) -> float:
+        """Milliseconds it took."""
+
+    @property
+    def memory_used_mb(self) -> float:
+        """Most memory it had."""
+
+    @property
+    def operations(self) -> Mapping[str, int]:
+        """Calls by name."""
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -18,7 +19,7 @@ from enhanced_memory.rules import fusion, ranking
 from enhanced_memory.rules import query as queries
 from enhanced_memory.rules.budget import tokens_of
 from enhanced_memory.rules.ranking import Found as Ranked
-from enhanced_memory.rules.text import analyse_parts, analyse_prefix
+from enhanced_memory.rules.text import analyse_parts, analyse_prefix, observe
 from enhanced_memory.rules.tiers import relevance
 from enhanced_memory.rules.wording import is_code, question
 from enhanced_memory.shapes import EntityType, Found, FoundEntity, Fraction, Line, Tier
@@ -36,8 +37,11 @@ _MOST_EXPANSIONS = 20
 _SHORTEST_BEGINNING = 3
 """Letters a word needs to be taken for the beginning of a name."""
 
-_BEGINNING_SHARE = 0.5
-"""What a word found by its beginning weighs, of what it would weigh if it were written out."""
+_MOST_WORDS = 100
+"""Words of a query that are looked up; a page of text pasted into it is searched by its first hundred."""
+
+_GLANCE = 4
+"""Letters of a word that tell at a glance that an observation cannot have it."""
 
 _MOST_MATCHES = 20
 """Matching observations told of one entity."""
@@ -97,6 +101,8 @@ def search_nodes(
     page = results[offset : offset + limit]
     told = [_told(result, detail, several=bool(namespaces), explain=explain) for result in page]
     kept = len(told) if max_tokens is None else _within(told, max_tokens)
+    if told and not kept:  # a page that gives nothing would never end; the rest of it is for open_nodes
+        told[0], kept = _told(page[0], "names", several=bool(namespaces), explain=False), 1
     ids = [result.entity.id for result in page[:kept]]
     ctx.store.entities.count_accesses(ids)
     return {
@@ -187,7 +193,7 @@ def _matching(
         number: _read_title(entity.name, entity.entity_type, len(entity.observations))
         for number, entity in entities.items()
     }
-    strips = _strips(entities, slots, windows)
+    strips = _strips(entities, slots, windows, [term.token[:_GLANCE] for term in terms])
     found = ranking.score(terms, strips, titles, explain=explain) if mode != "semantic" else []
     if vector:
         found = fusion.fuse(found, terms, strips, titles, _likeness(ctx, vector, strips, entities))
@@ -229,16 +235,12 @@ def _looked_up(ctx: Context, asked: queries.Query) -> tuple[list[ranking.Term], 
     """The terms that score, and what the index is asked for."""
     index = ctx.store.index
     rows = index.rows()
-    typed = [token for word in asked.words for token in word.tokens]
-    phrased = [token for phrase in asked.phrases for token in phrase.tokens]
-    frequencies = index.frequencies(list(dict.fromkeys(typed + phrased)))
+    typed = list(asked.tokens)[:_MOST_WORDS]
+    frequencies = index.frequencies(typed)
     begun = _begun(ctx, asked, [word for word, often in frequencies.items() if often.rows])
     frequencies.update(index.frequencies(begun))
     counts = {word: ranking.Count(often.rows, often.who) for word, often in frequencies.items()}
-    terms = [
-        replace(term, weight=term.weight * _BEGINNING_SHARE) if term.token in begun else term
-        for term in ranking.weigh(list(counts), counts, rows)
-    ]
+    terms = ranking.weigh(typed, counts, rows, beginnings=begun)
     labels = frozenset(term.token for term in terms if term.is_name)
     if asked.phrases:
         needed = [phrase.tokens for phrase in asked.phrases]
@@ -259,7 +261,7 @@ def _begun(ctx: Context, asked: queries.Query, known: Sequence[str]) -> list[str
         for word in index.words_from(prefix.tokens[-1], _MOST_EXPANSIONS, in_names=False)
     ]
     alone = len(asked.words) == 1
-    for word in asked.words:
+    for word in asked.words[:_MOST_WORDS]:
         if alone or not any(token in known for token in word.tokens):
             beginning = analyse_prefix(word.text)
             if beginning and len(beginning[-1]) >= _SHORTEST_BEGINNING:
@@ -268,34 +270,56 @@ def _begun(ctx: Context, asked: queries.Query, known: Sequence[str]) -> list[str
 
 
 def _strips(
-    entities: dict[int, Entity], slots: dict[int, list[int]], windows: Sequence[Sequence[int]]
+    entities: dict[int, Entity],
+    slots: dict[int, list[int]],
+    windows: Sequence[Sequence[int]],
+    beginnings: Sequence[str],
 ) -> list[ranking.Strip]:
     """The candidates with what lies within reach of them, in the order in which it was said."""
     sessions: dict[object, set[int]] = {}
+    neighbours: set[tuple[int, int]] = set()
     for window, number in zip(windows, slots, strict=True):
         if number in entities:
             session = entities[number].source_session
             key = number if session is None else (entities[number].namespace, session)
             sessions.setdefault(key, set()).update(each for each in window if each in entities)
+            neighbours.update(itertools.pairwise(window))
     strips = []
     for whole, members in sessions.items():
-        order = [(number, place) for number in sorted(members) for place in range(len(entities[number].observations))]
-        at = {item: position for position, item in enumerate(order)}
-        near: set[int] = set()
-        for number in members:
-            for place in _candidates(entities[number], slots.get(number, ())):
-                position = at[number, place]
-                near.update(range(max(0, position - ranking.REACH), min(len(order), position + ranking.REACH + 1)))
+        order: dict[int, tuple[int, int]] = {}
+        found: set[int] = set()
+        position = 0
+        for before, number in itertools.pairwise([0, *sorted(members)]):
+            if (before, number) not in neighbours:
+                position += ranking.REACH + 1  # something lies between that nobody looked at
+            candidates = set(_candidates(entities[number], slots.get(number, ())))
+            for place in range(len(entities[number].observations)):
+                order[position] = (number, place)
+                if place in candidates:
+                    found.add(position)
+                position += 1
+        reach = range(-ranking.REACH, ranking.REACH + 1)
+        near = sorted({position + step for position in found for step in reach} & order.keys())
         strip: list[ranking.Place] = []
-        for position in sorted(near):
-            if strip and position - 1 not in near:
+        for before, position in itertools.pairwise([near[0] if near else 0, *near]):
+            if position - before > 1:
                 strips.append(ranking.Strip(whole, strip))
                 strip = []
             number, place = order[position]
-            strip.append(ranking.Place(number, place, _read_line(entities[number].observations[place])))
+            text = entities[number].observations[place]
+            line = _read_line(text) if position in found else _glance(text, beginnings)
+            strip.append(ranking.Place(number, place, line))
         if strip:
             strips.append(ranking.Strip(whole, strip))
     return strips
+
+
+def _glance(text: str, beginnings: Sequence[str]) -> ranking.Line:
+    """A neighbour's line; one that can have no word of the query is not read, which takes longer than all else."""
+    lowered = text.lower()
+    if not lowered.isascii() or any(beginning in lowered for beginning in beginnings):
+        return _read_line(text)
+    return ranking.Line({}, lowered.count(" ") // 2 + 1, observe(text).said)
 
 
 def _candidates(entity: Entity, slots: Sequence[int]) -> list[int]:

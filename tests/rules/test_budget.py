@@ -6,7 +6,7 @@ import json
 import random
 from pathlib import Path
 
-import bpe_openai
+import bpe_openai  # type: ignore[import-untyped]
 import pytest
 
 from enhanced_memory.rules import budget
