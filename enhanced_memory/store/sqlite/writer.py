@@ -48,7 +48,8 @@ class _Job:
         self.deadline = deadline
         self.alone = alone
         self.claim = threading.Lock()  # whoever takes it decides: the writer to run the job, the caller to give it up
-        self.done = threading.Event()
+        self.done = threading.Lock()  # held until the job is done; cheaper than an Event, and there are thousands
+        self.done.acquire()
         self.result: Any = None
         self.error: BaseException | None = None
 
@@ -86,12 +87,12 @@ class Writer:
             raise Busy("too many writes are waiting", hint="ask again in a moment")
         job = _Job(work, time.monotonic() + timeout_s, alone)
         self._waiting.put(job)
-        if not job.done.wait(timeout_s):
+        if not job.done.acquire(timeout=timeout_s):
             if job.claim.acquire(blocking=False):
                 raise Busy(
                     "the writer did not get to this request in time; it was not run", hint="ask again in a moment"
                 )
-            job.done.wait()  # it has begun: its statements end at the deadline, and only then is its fate known
+            job.done.acquire()  # it has begun: its statements end at the deadline, and only then is its fate known
         if job.error is not None:
             raise job.error
         return job.result
@@ -137,7 +138,7 @@ class Writer:
                 job.result = job.work(self._connection)
             except Exception as error:
                 job.error = translation(error) if isinstance(error, sqlite3.Error) else error
-            job.done.set()
+            job.done.release()
 
     def _commit(self, group: list[_Job]) -> None:
         """Run the group in one transaction and answer it; if the transaction is lost, each request alone."""
@@ -162,7 +163,7 @@ class Writer:
             for job in group:
                 job.result, job.error = None, Internal(f"the write failed ({type(error).__name__})")
         for job in group:
-            job.done.set()
+            job.done.release()
 
     def _attempt(self, group: list[_Job]) -> None:
         """Run the group's requests, each in its savepoint, and commit. Raises: sqlite3.Error: nothing is left of it."""
