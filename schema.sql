@@ -122,6 +122,7 @@ CREATE TABLE branches (
     created_at TIMESTAMP NOT NULL,
     UNIQUE (entity_id, name)
 );
+CREATE INDEX idx_branches_name ON branches (name);
 
 -- A relation lives from created_at to deleted_at; made again, it is a new row.
 CREATE TABLE relations (

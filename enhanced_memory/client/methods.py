@@ -193,12 +193,21 @@ class AsyncMethods(ABC):
         entity_type: EntityType | None = None,
         as_of: Instant | None = None,
         max_tokens: int | None = None,
+        branch: BranchName | None = None,
     ) -> Reply:
         """Page through everything that is remembered: entities, and the relations that start at them."""
         return await self.call(
             "read_graph",
             {"limit": limit}
-            | _given({"cursor": cursor, "entity_type": entity_type, "as_of": as_of, "max_tokens": max_tokens}),
+            | _given(
+                {
+                    "cursor": cursor,
+                    "entity_type": entity_type,
+                    "as_of": as_of,
+                    "max_tokens": max_tokens,
+                    "branch": branch,
+                }
+            ),
         )
 
     async def import_graph(
@@ -250,6 +259,7 @@ class AsyncMethods(ABC):
         max_tokens: int | None = None,
         offset: int = 0,
         explain: bool = False,
+        branch: BranchName | None = None,
     ) -> Reply:
         """Find memories by a plain question or by words in their names, types and observations, best first."""
         return await self.call(
@@ -264,6 +274,7 @@ class AsyncMethods(ABC):
                     "until": until,
                     "min_relevance": min_relevance,
                     "max_tokens": max_tokens,
+                    "branch": branch,
                 }
             ),
         )
@@ -569,12 +580,21 @@ class BlockingMethods(ABC):
         entity_type: EntityType | None = None,
         as_of: Instant | None = None,
         max_tokens: int | None = None,
+        branch: BranchName | None = None,
     ) -> Reply:
         """Page through everything that is remembered: entities, and the relations that start at them."""
         return self.call(
             "read_graph",
             {"limit": limit}
-            | _given({"cursor": cursor, "entity_type": entity_type, "as_of": as_of, "max_tokens": max_tokens}),
+            | _given(
+                {
+                    "cursor": cursor,
+                    "entity_type": entity_type,
+                    "as_of": as_of,
+                    "max_tokens": max_tokens,
+                    "branch": branch,
+                }
+            ),
         )
 
     def import_graph(
@@ -626,6 +646,7 @@ class BlockingMethods(ABC):
         max_tokens: int | None = None,
         offset: int = 0,
         explain: bool = False,
+        branch: BranchName | None = None,
     ) -> Reply:
         """Find memories by a plain question or by words in their names, types and observations, best first."""
         return self.call(
@@ -640,6 +661,7 @@ class BlockingMethods(ABC):
                     "until": until,
                     "min_relevance": min_relevance,
                     "max_tokens": max_tokens,
+                    "branch": branch,
                 }
             ),
         )

@@ -6,7 +6,7 @@ Above it lie the operations on entities and versions; below it the store.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from enhanced_memory.errors import NotFound
@@ -69,6 +69,26 @@ def view(ctx: Context, entity: Entity, branch: str | None) -> View:
     if branch is None or branch == entity.branch:
         return View(entity, entity.branch, None)
     return View(entity, branch, past(ctx, entity, head(ctx, entity, branch)))
+
+
+def as_on(ctx: Context, entity: Entity, branch: str | None, version: int | None = None) -> Entity:
+    """The entity as a branch has it, if it has that branch, or as it was at a version; else as it is.
+
+    Raises: NotFound: it has no such version.
+    """
+    if branch is not None:
+        version = ctx.store.branches.head(entity, branch)
+    if version is None or version == entity.version or entity.damage is not None:
+        return entity
+    seen = past(ctx, entity, version)
+    return replace(
+        entity,
+        entity_type=seen.entity_type,
+        observations=seen.observations,
+        version=seen.version,
+        branch=branch or seen.branch,
+        slots=None,
+    )
 
 
 def head(ctx: Context, entity: Entity, branch: str) -> int:

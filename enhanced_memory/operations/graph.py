@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import Field, TypeAdapter, ValidationError
 
 from enhanced_memory.errors import InvalidParams, RequestError
-from enhanced_memory.operations.branching import past
+from enhanced_memory.operations.branching import as_on
 from enhanced_memory.operations.entities import store_entity
 from enhanced_memory.operations.words import damaged, edge, graph_entity, relation
 from enhanced_memory.registry import operation
@@ -22,7 +21,6 @@ from enhanced_memory.shapes import (
     EntityFields,
     EntityType,
     Exported,
-    GraphEntity,
     GraphPage,
     Imported,
     Instant,
@@ -50,6 +48,7 @@ _ENTITY_KEYS = frozenset(EntityFields.__annotations__) - {"expected_version"}
 _RELATION_KEYS = frozenset({"from", "to", "relationType", "strength", "metadata"})
 
 _Cursor = Annotated[Cursor | None, Field(description="next_cursor of the page before; leave out to begin.")]
+_Branch = Annotated[BranchName | None, Field(description="As this branch has them, where they have it.")]
 _AsOf = Annotated[Instant | None, Field(description="As it stood then: ISO 8601, or 2h, 7d, 2w ago.")]
 
 
@@ -58,7 +57,7 @@ def open_nodes(
     ctx: Context,
     names: Annotated[Names, Field(description="Exact names of the entities to open.")],
     as_of: _AsOf = None,
-    branch: Annotated[BranchName | None, Field(description="As this branch has them, where they have it.")] = None,
+    branch: _Branch = None,
     version: Annotated[Version | None, Field(description="As they were at this version.")] = None,
 ) -> Opened:
     """Read entities by their exact names, with the relations that touch them.
@@ -81,7 +80,7 @@ def open_nodes(
     ids = [entity.id for entity in entities]
     ctx.store.entities.count_accesses(ids)
     return {
-        "entities": [_seen(ctx, entity, branch, version) for entity in entities],
+        "entities": [graph_entity(as_on(ctx, entity, branch, version)) for entity in entities],
         "relations": [relation(found_edge) for found_edge in ctx.store.relations.touching(ids, _MOST_RELATIONS)],
         "missing": [name for name in wanted if name not in found],
     }
@@ -95,6 +94,7 @@ def read_graph(
     entity_type: Annotated[EntityType | None, Field(description="Only entities of this type.")] = None,
     as_of: _AsOf = None,
     max_tokens: Annotated[int | None, Field(ge=100, description="End the page before it costs more.")] = None,
+    branch: _Branch = None,
 ) -> GraphPage:
     """Page through everything that is remembered: entities, and the relations that start at them.
 
@@ -103,6 +103,8 @@ def read_graph(
 
     Raises: InvalidParams: a cursor or time that is none.
     """
+    if as_of is not None and branch is not None:
+        raise InvalidParams("read_graph takes one of as_of and branch", details={"path": "branch"})
     instant = None if as_of is None else instant_of(ctx, "as_of", as_of)
     after = 0 if cursor is None else number_of(cursor)
     if instant is None:
@@ -119,7 +121,10 @@ def read_graph(
     reply = GraphPage(entities=[], relations=[], next_cursor=None, total_entities=total)
     spent = 0
     for count, entity in enumerate(page):
-        told, relations = graph_entity(entity), [relation(found) for found in edges.get(entity.name, [])]
+        told, relations = (
+            graph_entity(as_on(ctx, entity, branch)),
+            [relation(found) for found in edges.get(entity.name, [])],
+        )
         if max_tokens is not None:
             spent += tokens_of(told) + sum(map(tokens_of, relations))
         if count == limit or (count and max_tokens is not None and spent > max_tokens):
@@ -288,21 +293,3 @@ def _opened_at(ctx: Context, names: list[str], instant: str) -> Opened:
         "relations": [relation(edge) for edge in edges[:_MOST_RELATIONS]],
         "missing": [name for name in names if name not in found],
     }
-
-
-def _seen(ctx: Context, entity: Entity, branch: str | None, version: int | None) -> GraphEntity:
-    """The entity as it is, as a branch has it if it has that branch, or as it was at a version."""
-    if branch is not None:
-        version = ctx.store.branches.head(entity, branch)
-    if version is None or version == entity.version or entity.damage is not None:
-        return graph_entity(entity)
-    seen = past(ctx, entity, version)
-    return graph_entity(
-        replace(
-            entity,
-            entity_type=seen.entity_type,
-            observations=seen.observations,
-            version=seen.version,
-            branch=branch or seen.branch,
-        )
-    )

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import lru_cache
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from pydantic import Field
 
 from enhanced_memory.errors import Busy, Corrupt, InvalidParams
+from enhanced_memory.operations.branching import as_on
 from enhanced_memory.operations.graph import instant_of
 from enhanced_memory.operations.words import damaged, relation
 from enhanced_memory.registry import operation
@@ -22,7 +24,7 @@ from enhanced_memory.rules.ranking import Found as Ranked
 from enhanced_memory.rules.text import analyse_parts, analyse_prefix, observe
 from enhanced_memory.rules.tiers import relevance
 from enhanced_memory.rules.wording import is_code, question
-from enhanced_memory.shapes import EntityType, Found, FoundEntity, Fraction, Line, Tier
+from enhanced_memory.shapes import BranchName, EntityType, Found, FoundEntity, Fraction, Line, Tier
 from enhanced_memory.store.base import Entity, Filter, Match
 
 if TYPE_CHECKING:
@@ -39,6 +41,9 @@ _SHORTEST_BEGINNING = 3
 
 _MOST_WORDS = 100
 """Words of a query that are looked up; a page of text pasted into it is searched by its first hundred."""
+
+_MOST_ASIDE = 500
+"""Entities on a branch that one search reads whole."""
 
 _GLANCE = 4
 """Letters of a word that tell at a glance that an observation cannot have it."""
@@ -73,6 +78,7 @@ def search_nodes(
     max_tokens: Annotated[int | None, Field(ge=50, description="Keep the reply within this budget.")] = None,
     offset: Annotated[int, Field(ge=0, le=100_000, description="Results to pass over.")] = 0,
     explain: Annotated[bool, Field(description="Say why each result ranks where it does.")] = False,
+    branch: Annotated[BranchName | None, Field(description="As this branch has entities, where they have it.")] = None,
 ) -> Found:
     """Find memories by a plain question or by words in their names, types and observations, best first.
 
@@ -87,10 +93,10 @@ def search_nodes(
     wanted = _filter(ctx, asked, entity_type, tier, namespaces, since, until)
     depth = offset + limit + 1
     if asked.words or asked.phrases or asked.prefixes:
-        results = _matching(ctx, query, asked, wanted, ran, depth, explain)
+        results = _matching(ctx, query, asked, wanted, ran, depth, explain, branch)
         if not results and asked.phrases and asked.words:  # a question that quotes a title nobody wrote so
             loosely = replace(asked, words=asked.words + asked.phrases, phrases=())
-            results = _matching(ctx, query, loosely, wanted, ran, depth, explain)
+            results = _matching(ctx, query, loosely, wanted, ran, depth, explain, branch)
     elif query.strip() and not asked.filters and not asked.excluded:  # signs alone, which no memory can match
         results = []
     else:
@@ -168,10 +174,23 @@ def _filter(
 
 
 def _matching(
-    ctx: Context, query: str, asked: queries.Query, wanted: Filter, mode: str, depth: int, explain: bool
+    ctx: Context,
+    query: str,
+    asked: queries.Query,
+    wanted: Filter,
+    mode: str,
+    depth: int,
+    explain: bool,
+    branch: str | None,
 ) -> list[_Result]:
-    """Entities that match, best first: rows of the index, judged again with the observations around them."""
-    terms, match = _looked_up(ctx, asked)
+    """Entities that match, best first: rows of the index, judged again with the observations around them.
+
+    The index has what reads see; entities that have `branch` are read whole, as that branch has them.
+    """
+    aside = {} if branch is None else _aside(ctx, branch, wanted)
+    lines = {number: [_read_line(text) for text in entity.observations] for number, entity in aside.items()}
+    unindexed = Counter(token for read in lines.values() for line in read for token in line.counts)
+    terms, match = _looked_up(ctx, asked, unindexed)
     candidates = max(ranking.CANDIDATES, 2 * depth)
     hits = ctx.store.index.best(match, wanted, candidates) if mode != "semantic" else []
     by_meaning = mode == "semantic" or (mode == "hybrid" and not all(is_code(word.text) for word in asked.words))
@@ -181,19 +200,25 @@ def _matching(
         hits += [hit for hit in ctx.store.vectors.nearest(vector, wanted, candidates) if hit.score >= least]
     slots: dict[int, list[int]] = {}
     for hit in hits:
-        slots.setdefault(hit.entity_id, []).append(hit.slot)
+        if hit.entity_id not in aside:
+            slots.setdefault(hit.entity_id, []).append(hit.slot)
     windows = ctx.store.entities.beside(list(slots), ranking.REACH)
     around = list(dict.fromkeys(number for window in windows for number in window))
     entities = {
         number: entity
         for number, entity in ctx.store.entities.by_ids(around).items()
-        if number in slots or _passes(ctx, entity, wanted)
+        if number not in aside and (number in slots or _passes(ctx, entity, wanted))
     }
+    strips = _strips(entities, slots, windows, [term.token[:_GLANCE] for term in terms])
+    strips += [
+        ranking.Strip(number, [ranking.Place(number, at, line) for at, line in enumerate(read)])
+        for number, read in lines.items()
+    ]
+    entities |= aside
     titles = {
         number: _read_title(entity.name, entity.entity_type, len(entity.observations))
         for number, entity in entities.items()
     }
-    strips = _strips(entities, slots, windows, [term.token[:_GLANCE] for term in terms])
     found = ranking.score(terms, strips, titles, explain=explain) if mode != "semantic" else []
     if vector:
         found = fusion.fuse(found, terms, strips, titles, _likeness(ctx, vector, strips, entities))
@@ -215,6 +240,13 @@ def _matching(
     return sorted(results, key=lambda result: (-result.score, -result.entity.id))
 
 
+def _aside(ctx: Context, branch: str, wanted: Filter) -> dict[int, Entity]:
+    """The entities that have a branch, as it has them."""
+    found = ctx.store.entities.by_ids(ctx.store.branches.having(branch, _MOST_ASIDE))
+    seen = {number: as_on(ctx, entity, branch) for number, entity in found.items()}
+    return {number: entity for number, entity in seen.items() if _passes(ctx, entity, wanted)}
+
+
 def _vector(ctx: Context, query: str, terms: Sequence[ranking.Term]) -> bytes:
     """What the query means, without the names of those it is about."""
     meaning = ctx.service.meaning
@@ -231,15 +263,17 @@ def _likeness(
     return {place: cosine for place, cosine in zip(places, cosines, strict=True) if cosine is not None}
 
 
-def _looked_up(ctx: Context, asked: queries.Query) -> tuple[list[ranking.Term], Match]:
-    """The terms that score, and what the index is asked for."""
+def _looked_up(ctx: Context, asked: queries.Query, unindexed: Mapping[str, int]) -> tuple[list[ranking.Term], Match]:
+    """The terms that score, and what the index is asked for; `unindexed` counts words in what it does not hold."""
     index = ctx.store.index
     rows = index.rows()
     typed = list(asked.tokens)[:_MOST_WORDS]
     frequencies = index.frequencies(typed)
     begun = _begun(ctx, asked, [word for word, often in frequencies.items() if often.rows])
     frequencies.update(index.frequencies(begun))
-    counts = {word: ranking.Count(often.rows, often.who) for word, often in frequencies.items()}
+    counts = {
+        word: ranking.Count(often.rows + unindexed.get(word, 0), often.who) for word, often in frequencies.items()
+    }
     terms = ranking.weigh(typed, counts, rows, beginnings=begun)
     labels = frozenset(term.token for term in terms if term.is_name)
     if asked.phrases:

@@ -377,6 +377,9 @@ class Branches(Protocol):
     def head(self, entity: Entity, name: str) -> int | None:
         """The newest version of a branch, or None if the entity has no such branch."""
 
+    def having(self, name: str, limit: int) -> list[int]:
+        """Up to `limit` living entities of the namespace that have a branch of this name, the newest branches first."""
+
     def create(self, entity: Entity, name: str, from_version: int, description: str | None) -> None:
         """A new branch that starts at a version."""
 

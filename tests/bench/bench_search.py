@@ -1,9 +1,9 @@
 """How long a search takes, and what a memory weighs on disk and in the daemon.
 
-    python tests/bench/bench_search.py [--json] [--quick]
+    python tests/bench/bench_search.py [--json] [--quick] [--sizes 1000,1000000]
 
-Measured on stores of 1,000 and 100,000 memories of four observations each (--quick: 1,000), by one client over the
-socket, as it would be met: queries of every kind are asked in turn, each of them once, after some that do not count. A
+Measured on stores of 1,000, 10,000 and 100,000 memories of four observations each (--quick: 1,000), by one client
+over the socket, as it would be met: queries of every kind are asked in turn, each of them once, after some that do not count. A
 bare echo of the same requests shows what the socket and the client cost by themselves. The text is made up, with
 words as frequent as in real text: the plainest are in one observation of twenty-five, half of the others in one of ten
 thousand. Questions are the hard case, since any of their words may match.
@@ -24,7 +24,7 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 from enhanced_memory import wire
 from tests.bench import rig
 
-SIZES = (1_000, 100_000)
+SIZES = (1_000, 10_000, 100_000)
 ROUNDS = 150
 """Queries of each kind."""
 
@@ -103,10 +103,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--json", action="store_true", help="print one line of JSON")
     parser.add_argument("--quick", action="store_true", help="only the store of 1,000 memories, and fewer queries")
+    parser.add_argument("--sizes", help="memories in each store, parted by commas")
     options = parser.parse_args()
+    sizes = [int(size) for size in options.sizes.split(",")] if options.sizes else SIZES
     figures: dict[str, Any] = {"machine": rig.machine()}
     with rig.scratch_folder() as folder:
-        for size in SIZES[:1] if options.quick else SIZES:
+        for size in sizes[:1] if options.quick else sizes:
             rounds = QUICK_ROUNDS if options.quick else ROUNDS
             figures[f"store of {size:,} memories"] = measure(folder, size, rounds)
     rig.report(figures, as_json=options.json)

@@ -287,3 +287,17 @@ def test_a_former_name_is_read_but_not_written(ask: Any, remember: Any) -> None:
     ask("update_entity", entityName="Ann", name="Anna")
     assert ask("memory_history", entity_name="Ann")["entity"] == "Anna"
     assert ask("memory_revert", entity_name="Ann", version=1)["code"] == "not_found"
+
+
+def test_reads_and_searches_on_a_branch_see_its_content_and_all_else_as_it_is(ask: Any, remember: Any) -> None:
+    remember("Ann", "plays the oboe")
+    remember("Bob", "mends oboes")
+    ask("memory_branch", entity_name="Ann", branch_name="idea", checkout=False)
+    add(ask, "Ann", "plays the cello", branch="idea")
+    remove(ask, "Ann", "plays the oboe", branch="idea")
+    found = ask("search_nodes", query="cello", branch="idea")["results"]
+    assert [(r["name"], r["branch"], r["observations"]) for r in found] == [("Ann", "idea", ["plays the cello"])]
+    assert ask("search_nodes", query="cello")["count"] == 0
+    assert [r["name"] for r in ask("search_nodes", query="oboe", branch="idea")["results"]] == ["Bob"]
+    graph = ask("read_graph", branch="idea")["entities"]
+    assert [(e["name"], e["observations"]) for e in graph] == [("Ann", ["plays the cello"]), ("Bob", ["mends oboes"])]

@@ -39,6 +39,16 @@ class SQLiteBranches:
         ).fetchone()
         return None if row is None else int(row[0])
 
+    def having(self, name: str, limit: int) -> list[int]:
+        """Up to `limit` living entities of the namespace that have a branch of this name, the newest branches first."""
+        rows = self._scope.connection.execute(
+            "SELECT branches.entity_id FROM branches JOIN entities ON entities.id = branches.entity_id"
+            " WHERE branches.name = ? AND entities.namespace_id = ? AND entities.deleted_at IS NULL"
+            " ORDER BY branches.id DESC LIMIT ?",
+            (name, self._scope.namespace_id, limit),
+        )
+        return [row[0] for row in rows]
+
     def create(self, entity: Entity, name: str, from_version: int, description: str | None) -> None:
         """A new branch that starts at a version."""
         known = self._scope.connection.execute("SELECT 1 FROM branches WHERE entity_id = ?", (entity.id,)).fetchone()
