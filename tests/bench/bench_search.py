@@ -3,10 +3,10 @@
     python tests/bench/bench_search.py [--json] [--quick] [--sizes 1000,1000000]
 
 Measured on stores of 1,000, 10,000 and 100,000 memories of four observations each (--quick: 1,000), by one client
-over the socket, as it would be met: queries of every kind are asked in turn, each of them once, after some that do not count. A
-bare echo of the same requests shows what the socket and the client cost by themselves. The text is made up, with
-words as frequent as in real text: the plainest are in one observation of twenty-five, half of the others in one of ten
-thousand. Questions are the hard case, since any of their words may match.
+over the socket, as it would be met: queries of every kind are asked in turn, each of them once, after some that do not
+count. A bare echo of the same requests shows what the socket and the client cost by themselves. The text is made up,
+with words as frequent as in real text: the plainest are in one observation of twenty-five, half of the others in one of
+ten thousand. Questions are the hard case, since any of their words may match.
 """
 
 from __future__ import annotations
