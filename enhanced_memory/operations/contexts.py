@@ -44,11 +44,11 @@ def get_context(
         if result["name"] not in pinned and "error" not in result:
             told = ContextEntity(name=result["name"], entityType=result["type"], pinned=False)
             blocks.append((told, result["observations"]))
-    text, used = "", []
+    text, used, left = "", [], max_tokens
     for told, observations in blocks:
-        longer = _with_block(text, told, observations, max_tokens)
-        if longer is not None:
-            text = longer
+        block, cost = _block(told, observations, left, first=not text)
+        if block:
+            text, left = text + block, left - cost
             used.append(told)
     return {
         "text": text,
@@ -58,16 +58,19 @@ def get_context(
     }
 
 
-def _with_block(text: str, told: ContextEntity, observations: list[str], max_tokens: int) -> str | None:
-    """The text with one memory added, with as many of its observations as fit; None if not even one does."""
-    longer = f"{text}\n\n" if text else ""
-    longer += f"{told['name']} ({told['entityType']})"
-    if not observations:
-        return longer if estimated_tokens(longer) <= max_tokens else None
-    fitting = None
+def _block(told: ContextEntity, observations: list[str], budget: int, *, first: bool) -> tuple[str, int]:
+    """One memory as text, with as many of its observations as fit, and its tokens; "" if not even one does.
+
+    Parts are estimated one by one, which together is never less than the whole.
+    """
+    block = f"{'' if first else chr(10) * 2}{told['name']} ({told['entityType']})"
+    spent = estimated_tokens(block)
+    fitting = ("", 0) if observations or spent > budget else (block, spent)
     for observation in observations:
-        longer += f"\n- {observation}"
-        if estimated_tokens(longer) > max_tokens:
+        line = f"\n- {observation}"
+        spent += estimated_tokens(line)
+        if spent > budget:
             break
-        fitting = longer
+        block += line
+        fitting = block, spent
     return fitting
