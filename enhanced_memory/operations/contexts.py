@@ -63,7 +63,7 @@ def _block(told: ContextEntity, observations: list[str], budget: int, *, first: 
 
     Parts are estimated one by one, which together is never less than the whole.
     """
-    block = f"{'' if first else chr(10) * 2}{told['name']} ({told['entityType']})"
+    block = ("" if first else "\n\n") + f"{told['name']} ({told['entityType']})"
     spent = estimated_tokens(block)
     fitting = ("", 0) if observations or spent > budget else (block, spent)
     for observation in observations:
