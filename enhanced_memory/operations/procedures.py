@@ -17,7 +17,7 @@ _SOURCE = "sandbox"
 """Who the history names as the author of what executed code writes."""
 
 
-@operation(writes=True, transaction=False, core=True, administrative=True)
+@operation(writes=True, transaction=False, core=True, destructive=True, administrative=True)
 def execute_code(
     ctx: Context,
     code: Annotated[str, Field(min_length=1, description="Python; put the answer into `result`.")],
