@@ -14,7 +14,7 @@ def damaged(entity: Entity) -> Corrupt:
     """The error of an entity whose content cannot be read."""
     return Corrupt(
         f"{entity.name!r} cannot be read: {entity.damage}",
-        hint="restore the database from a backup to get it back; all other memories are untouched",
+        hint="delete it, then memory_revert brings back a version that can be read; other memories are untouched",
         details={"entity": entity.name},
     )
 

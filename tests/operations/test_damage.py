@@ -56,3 +56,20 @@ def test_a_version_beyond_all_numbers_is_a_bad_parameter(ask: Any, remember: Any
     remember("Ann", "a")
     assert ask("open_nodes", names=["Ann"], version=version)["code"] == "invalid_params"
     assert ask("memory_revert", entity_name="Ann", version=version)["code"] == "invalid_params"
+
+
+def test_what_cannot_be_read_is_rescued_by_deleting_it_and_reverting(
+    service: MemoryDBService, ask: Any, remember: Any
+) -> None:
+    remember("Ann", "zebra stripes")
+    ask("add_observations", observations=[{"entityName": "Ann", "contents": ["more"]}])
+    with sqlite3.connect(service.settings.db_path) as db:
+        db.execute("UPDATE entities SET compressed_data = x'00'")
+    assert ask("open_nodes", names=["Ann"])["code"] == "corrupt"
+    assert ask("delete_entities", entityNames=["Ann"])["deleted"] == ["Ann"]
+    back = ask("memory_revert", entity_name="Ann", version=1)["new_version"]
+    ask("add_observations", observations=[{"entityName": "Ann", "contents": ["again"]}])
+    assert ask("open_nodes", names=["Ann"])["entities"][0]["observations"] == ["zebra stripes", "again"]
+    assert ask("open_nodes", names=["Ann"], version=back)["entities"][0]["observations"] == ["zebra stripes"]
+    assert ask("open_nodes", names=["Ann"], version=1)["entities"][0]["observations"] == ["zebra stripes"]
+    assert ask("search_nodes", query="zebra")["count"] == 1

@@ -593,6 +593,6 @@ def _refuse_damaged(entity: Entity) -> None:
     if entity.damage is not None:
         raise Corrupt(
             f"{entity.name!r} cannot be read: {entity.damage}",
-            hint="restore the database from a backup, or delete this entity; the others are not touched",
+            hint="delete it, then memory_revert brings back a version that can be read; other memories are untouched",
             details={"entity": entity.name},
         )

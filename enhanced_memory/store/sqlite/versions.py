@@ -79,13 +79,15 @@ class SQLiteVersions:
         """
         self.settle(entity)
         number = self._next(entity.id)
-        stored, kept_type = self._stored(
-            entity.id,
-            entity.version,
-            (entity.entity_type, entity.observations),
-            (entity_type, observations),
-            stored_bytes,
-        )
+        stored: tuple[int, int, Packed | None]
+        kept_type: str | None
+        if entity.damage is None:
+            before = (entity.entity_type, entity.observations)
+            stored, kept_type = self._stored(
+                entity.id, entity.version, before, (entity_type, observations), stored_bytes
+            )
+        else:  # nothing can be told against what cannot be read, so the history begins anew
+            stored, kept_type = (0, 0, None), entity_type
         self._insert(entity.id, number, entity.branch, change, entity.version, merged, stored, kept_type)
         self._advance(entity.id, entity.branch, number)
         return number
