@@ -5,7 +5,7 @@ Above it lie the operations and the wings; below it only the store's protocol, f
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
@@ -75,7 +75,7 @@ class Service:
     write: Callable[[Caller, Callable[[Context], Any]], Any]
     read: Callable[[Caller, Callable[[Context], Any]], Any]
     facts: Callable[[], Mapping[str, Any]]
-    scrub: Callable[[], None]
+    scrub: Callable[[Sequence[str]], None]
     ask: Callable[[Caller, str, Mapping[str, Any]], Mapping[str, Any]]
     run_code: Callable[..., CodeOutcome]
     meaning: Meaning | None = None

@@ -354,17 +354,21 @@ def purge_entities(
     if not confirm:
         raise InvalidParams("purge_entities needs confirm=true: it cannot be undone", details={"path": "confirm"})
 
+    texts: list[str] = []
+
     def erase(inner: Context) -> list[str]:
         purged = []
         for name in dict.fromkeys(entityNames):
             while (entity := inner.store.entities.find_even_deleted(name)) is not None and entity.name == name:
-                inner.store.requests.forget(inner.store.entities.purge(entity))
+                held = inner.store.entities.purge(entity)
+                inner.store.requests.forget(held)
+                texts.extend(held)
                 purged.append(name)
         return list(dict.fromkeys(purged))
 
     purged = ctx.write(erase)
     if purged:
-        ctx.service.scrub()
+        ctx.service.scrub(texts)
     return {"purged": purged, "missing": [name for name in dict.fromkeys(entityNames) if name not in purged]}
 
 

@@ -12,7 +12,7 @@ import json
 import logging
 import time
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar, cast
 
 from enhanced_memory import __version__, wire
@@ -155,8 +155,8 @@ class MemoryDBService:
             self.settings.operation_timeout_s,
         )
 
-    def _scrub(self) -> None:
-        self._store.scrub(self.settings.operation_timeout_s)
+    def _scrub(self, texts: Sequence[str]) -> None:
+        self._store.scrub(texts, self.settings.operation_timeout_s)
 
     def _facts(self) -> Mapping[str, Any]:
         return {

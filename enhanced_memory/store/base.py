@@ -544,8 +544,8 @@ class Store(Protocol):
     def read(self, work: Callable[[Transaction], T], namespace: str, timeout_s: float) -> T:
         """Run `work` on a snapshot; it waits for no writer. Raises: Busy, TimedOut, Corrupt."""
 
-    def scrub(self, timeout_s: float) -> None:
-        """Overwrite what was erased, wherever it may still lie; takes long."""
+    def scrub(self, texts: Sequence[str], timeout_s: float) -> None:
+        """Overwrite what was erased, these texts, wherever they may still lie; takes long."""
 
     def gauges(self) -> Mapping[str, int]:
         """Figures of the engine: queue_depth, commits, committed_requests."""

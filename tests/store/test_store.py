@@ -355,3 +355,43 @@ def test_the_store_makes_a_dictionary_of_its_own_words_when_it_has_enough(
         lambda tx: [e.observations for e in tx.entities.find_many(["later"]).values()], "default", 5.0
     ) == [(facts[0] + " again",)]
     again.close()
+
+
+def test_a_dictionary_that_holds_erased_text_goes_and_what_it_packed_stays_readable(
+    path: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("enhanced_memory.store.sqlite.store._TRAIN_FROM", 10**9)
+    store = SQLiteStore(path, Analyser())
+    phrase = "the quartermaster counts zeppelins"
+    for number in range(12):
+        store.write(create(f"e{number}", f"On day {number} {phrase} at dawn"), "default", 10.0)
+    store._train(12)
+    other = store.write(create("other", "On day 99 the quartermaster sleeps"), "default", 10.0)
+    store.write(
+        lambda tx: tx.entities.update(other, UPDATED, observations=["awake", *other.observations]), "default", 5.0
+    )
+
+    def erase(tx: Any) -> list[str]:
+        return [text for n in range(12) for text in tx.entities.purge(tx.entities.find(f"e{n}"))]
+
+    texts = store.write(erase, "default", 10.0)
+    assert phrase.encode() in dictionary_bytes(path)
+    store.scrub(texts, 10.0)
+    assert phrase.encode() not in dictionary_bytes(path)
+
+    def look(tx: Any) -> list[Any]:
+        entity = tx.entities.find("other")
+        return [tx.versions.read(entity, number).observations for number in (1, 2)]
+
+    for _ in range(2):
+        past = store.read(look, "default", 5.0)
+        assert past == [other.observations, ("awake", *other.observations)]
+        store.close()
+        store = SQLiteStore(path, Analyser())
+    store.close()
+
+
+def dictionary_bytes(path: str) -> bytes:
+    """All dictionaries of a database, one after the other."""
+    with sqlite3.connect(path) as db:
+        return b"".join(row[0] for row in db.execute("SELECT data FROM dictionaries"))

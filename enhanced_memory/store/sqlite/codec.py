@@ -94,6 +94,11 @@ def checksum(blob: bytes) -> str:
     return hashlib.sha256(blob).hexdigest()
 
 
+def dictionary_of(blob: bytes) -> int | None:
+    """The id of the dictionary a blob was made with, or None. Raises: CorruptBlob: its header has no end."""
+    return _read_varint(blob, 1)[0] if blob[:1] == bytes((_PRESET,)) else None
+
+
 def observations_of(data: object) -> list[str]:
     """The observations of an entity's decoded data, whatever other keys it has.
 

@@ -11,7 +11,7 @@ import queue
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import closing
 from datetime import UTC, datetime
 from functools import cached_property
@@ -33,7 +33,7 @@ from enhanced_memory.store.base import (
 )
 from enhanced_memory.store.sqlite import dictionary, schema
 from enhanced_memory.store.sqlite.branches import SQLiteBranches
-from enhanced_memory.store.sqlite.codec import Codec, checksum
+from enhanced_memory.store.sqlite.codec import Codec, checksum, dictionary_of
 from enhanced_memory.store.sqlite.conflicts import SQLiteConflicts
 from enhanced_memory.store.sqlite.connections import BUSY_TIMEOUT_MS, Connection, open_reader, open_writer, translated
 from enhanced_memory.store.sqlite.contents import Contents
@@ -56,6 +56,9 @@ _TRAIN_AGAIN_AT = 8
 _TRAIN_ON = 2_000
 """A dictionary of the store's own words is made from 500 entities on, and again when they are 8 times as many; from
 2,000 of them at the most, which takes about a second."""
+
+_PIECE = 16
+"""Characters of an erased text in a row that a dictionary must not hold: words alone are nobody's."""
 
 _EXPIRE_EVERY_S = 60.0
 
@@ -207,13 +210,14 @@ class SQLiteStore:
         finally:
             self._reader_places.release()
 
-    def scrub(self, timeout_s: float) -> None:
-        """Overwrite what was erased: no page of the file or its log holds any of it any more.
+    def scrub(self, texts: Sequence[str], timeout_s: float) -> None:
+        """Overwrite what was erased, these texts: no page of the file or its log holds any of them any more.
 
         Rewrites the index and the whole file, so it takes seconds for a large store, and the space of a second file.
         """
 
         def work(connection: Connection) -> None:
+            self._drop_dictionaries(connection, texts)
             connection.execute("INSERT INTO search_index (search_index) VALUES ('optimize')")
             connection.execute("VACUUM")
             connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
@@ -318,6 +322,53 @@ class SQLiteStore:
             self._codec.add_dictionary(number, data)
             self._codec.use_dictionary(number)
             self._trained_on = trained_on
+
+    def _drop_dictionaries(self, connection: Connection, texts: Sequence[str]) -> None:
+        """Pack anew whatever was made with a dictionary that holds a piece of the texts, and delete that dictionary."""
+        pieces = {text[at : at + _PIECE].encode() for text in texts for at in range(max(1, len(text) - _PIECE + 1))}
+        pieces = {piece for piece in pieces if len(piece) >= _PIECE}
+        rows = connection.execute(
+            "SELECT id, data FROM dictionaries WHERE id <> ?", (schema.SHIPPED_DICTIONARY,)
+        ).fetchall()
+        unwanted = {number for number, data in rows if any(piece in data for piece in pieces)}
+        if not unwanted:
+            return
+        self._codec.use_dictionary(schema.SHIPPED_DICTIONARY)
+        self._trained_on = 0
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            for table in ("entities", "versions"):
+                self._pack_anew(connection, table, unwanted)
+            for number in unwanted:
+                connection.execute("DELETE FROM dictionaries WHERE id = ?", (number,))
+            connection.execute("COMMIT")
+        except BaseException:
+            connection.execute("ROLLBACK")
+            raise
+
+    def _pack_anew(self, connection: Connection, table: str, unwanted: set[int]) -> None:
+        """Every blob of a table that was made with one of these dictionaries, with the shipped one."""
+        rows = connection.execute(
+            f"SELECT id, compressed_data, checksum FROM {table} WHERE compressed_data IS NOT NULL"
+        )
+        for number, blob, stored in rows.fetchall():
+            try:
+                if dictionary_of(blob) not in unwanted:
+                    continue
+                packed = self._codec.encode(self._codec.decode(blob, stored if table == "entities" else stored.hex()))
+            except (ValueError, TypeError, AttributeError):  # damaged before; without its dictionary it stays so
+                continue
+            if table == "entities":
+                connection.execute(
+                    "UPDATE entities SET compressed_data = ?, checksum = ?, compressed_size = ?,"
+                    " compression_ratio = CAST(? AS REAL) / original_size WHERE id = ?",
+                    (packed, checksum(packed), len(packed), len(packed), number),
+                )
+            else:
+                digest = bytes.fromhex(checksum(packed))
+                connection.execute(
+                    "UPDATE versions SET compressed_data = ?, checksum = ? WHERE id = ?", (packed, digest, number)
+                )
 
     def _train_if_due(self, connection: Connection) -> None:
         """Start making a dictionary of the store's own words, beside the writer, when there are enough of them."""
