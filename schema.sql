@@ -1,4 +1,4 @@
--- The one statement of the tables, at schema version 2; it makes a new database.
+-- The one statement of the tables, at schema version 3; it makes a new database.
 -- An older one is brought here by the numbered steps in enhanced_memory/store/sqlite/schema.py, and a test compares the
 -- two results column by column. Times are text: UTC, ISO 8601 with microseconds and Z.
 
@@ -141,6 +141,7 @@ CREATE UNIQUE INDEX idx_relations_live ON relations (from_entity_id, to_entity_i
 CREATE INDEX idx_relations_to ON relations (to_entity_id);
 CREATE INDEX idx_relations_ended ON relations (from_entity_id, deleted_at) WHERE deleted_at IS NOT NULL;
 
+-- undo is what reopening a resolved conflict puts back: plain JSON.
 CREATE TABLE conflicts (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
     entity_id INTEGER REFERENCES entities (id),
@@ -153,7 +154,9 @@ CREATE TABLE conflicts (
     resolved_at TIMESTAMP,
     resolution_notes TEXT,
     namespace_id INTEGER NOT NULL REFERENCES namespaces (id),
-    evidence TEXT
+    evidence TEXT,
+    strategy TEXT,
+    undo TEXT
 );
 CREATE INDEX idx_conflicts_status ON conflicts (namespace_id, resolution_status);
 CREATE INDEX idx_conflicts_entity ON conflicts (entity_id);

@@ -61,13 +61,17 @@ class CodeOutcome(Protocol):
         """Calls by name."""
 
 
+def _untold(done: int, total: int) -> None:
+    """Progress of an operation that nobody waits long for."""
+
+
 @dataclass(frozen=True)
 class Service:
     """What the service tells operations about itself.
 
     `write` and `read` run a function of their own Context in a transaction of its own, for operations that work in
     slices; `facts` gives the figures only the running service knows (uptime, connections, queue); `scrub` overwrites
-    what was erased; `ask` has another operation answered, and raises where it fails; `run_code` executes code in the
+    what was erased; `running` lists the long operations under way, as list_running tells them; `ask` has another operation answered, and raises where it fails; `run_code` executes code in the
     sandbox (sandbox.supervisor.Supervisor.run); `meaning` is None where vectors are off.
     """
 
@@ -76,6 +80,7 @@ class Service:
     read: Callable[[Caller, Callable[[Context], Any]], Any]
     facts: Callable[[], Mapping[str, Any]]
     scrub: Callable[[Sequence[str]], None]
+    running: Callable[[], list[dict[str, Any]]]
     ask: Callable[[Caller, str, Mapping[str, Any]], Mapping[str, Any]]
     run_code: Callable[..., CodeOutcome]
     meaning: Meaning | None = None
@@ -83,12 +88,16 @@ class Service:
 
 @dataclass(frozen=True)
 class Context:
-    """One request's surroundings. `now` is UTC, ISO 8601 with microseconds and Z; no two writes share one."""
+    """One request's surroundings. `now` is UTC, ISO 8601 with microseconds and Z; no two writes share one.
+
+    `progress` tells those who ask with list_running how far a long operation is: steps done, steps in all.
+    """
 
     store: Transaction
     now: str
     caller: Caller
     service: Service
+    progress: Callable[[int, int], None] = _untold
 
     def write(self, work: Callable[[Context], T]) -> T:
         """Run `work` in a write transaction of its own (for operations declared with `transaction=False`)."""

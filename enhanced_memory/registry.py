@@ -38,7 +38,8 @@ class Operation:
     `writes`: it may change the store. `transaction`: the dispatcher opens one around it; without one it opens its
     own through its context, or needs none. `core`: it is in the core tool profile. `destructive` and `idempotent`
     are the hints of the tool protocol: it may take away what was there; repeating it changes nothing more.
-    `administrative`: it is for people and programs, and code that is executed cannot call it.
+    `administrative`: it is for people and programs, and code that is executed cannot call it. `long`: it works in
+    slices, tells its progress, and may take an hour, not the seconds of the others; `transaction` is False for it.
     """
 
     name: str
@@ -49,6 +50,7 @@ class Operation:
     destructive: bool
     idempotent: bool
     administrative: bool
+    long: bool
     title: str
     description: str
     params: type[BaseModel]
@@ -111,6 +113,7 @@ def operation(
     destructive: bool = False,
     idempotent: bool | None = None,
     administrative: bool = False,
+    long: bool = False,
     title: str | None = None,
 ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Declare the decorated function an operation, under its own name.
@@ -130,11 +133,12 @@ def operation(
             name=name,
             handler=handler,
             writes=writes,
-            transaction=transaction,
+            transaction=transaction and not long,
             core=core,
             destructive=destructive,
             idempotent=not writes if idempotent is None else idempotent,
             administrative=administrative,
+            long=long,
             title=title or name.replace("_", " ").capitalize(),
             description=inspect.getdoc(handler) or "",
             params=_params_model(handler, hints),

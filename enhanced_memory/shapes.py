@@ -439,6 +439,22 @@ class OperationWords(TypedDict):
     result: dict[str, Any]
 
 
+class RunningOperation(TypedDict):
+    """A long operation under way: `done` of `total` steps (0 of 0 until it knows), seconds since it began."""
+
+    method: str
+    namespace: str
+    done: int
+    total: int
+    seconds: float
+
+
+class RunningList(TypedDict):
+    """Reply of list_running, the oldest first."""
+
+    running: list[RunningOperation]
+
+
 class Described(TypedDict):
     """Reply of describe."""
 

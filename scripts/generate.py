@@ -55,6 +55,9 @@ READS = frozenset({reads})
 WRITES = frozenset({writes})
 """Operations that change the store in one transaction: one may be sent again under the same request id."""
 
+LONG: frozenset[str] = frozenset({long})
+"""Operations that work in slices, and may take an hour."""
+
 
 def _given(params: dict[str, Any]) -> dict[str, Any]:
     """The parameters that are not None."""
@@ -111,6 +114,7 @@ def methods_source(operations: Iterable[Operation]) -> str:
         imports="\n".join(f"    from {module} import {', '.join(sorted(names[module]))}" for module in sorted(names)),
         reads=json.dumps(sorted(op.name for op in declared if not op.writes)),
         writes=json.dumps(sorted(op.name for op in declared if op.writes and op.transaction)),
+        long=json.dumps(sorted(op.name for op in declared if op.long)),
     )
     return _formatted(head + classes)
 

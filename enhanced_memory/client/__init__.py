@@ -32,7 +32,8 @@ class _Client:
 
     `socket_path`, `namespace`: as in Settings; what is None comes from `settings`, or without those from the
     environment. `client`: the name this client gives itself, kept with what it writes. `timeout_s`: seconds a call may
-    take, with waiting for a connection, repeating and starting a daemon included. `max_connections`: connections open
+    take, with waiting for a connection, repeating and starting a daemon included (an hour at least for the long
+    operations, which work in slices). `max_connections`: connections open
     at once, each in use by one call; they are kept open between calls. `autostart`: start the daemon when nobody
     answers. A write is given a request id where the caller gives none, so that it can be sent again safely after a
     lost connection: a restart of the daemon goes unnoticed.
@@ -100,11 +101,12 @@ class MemoryClient(_Client, AsyncMethods):
         slots = self._slots.get(loop)
         if slots is None:
             slots = self._slots[loop] = asyncio.Semaphore(self._count)
+        timeout_s = request.allowed_s(self._timeout_s)
         try:
-            async with asyncio.timeout(self._timeout_s), slots:
-                return await self._road.exchange(request, AsyncioSteps(self._timeout_s))
+            async with asyncio.timeout(timeout_s), slots:
+                return await self._road.exchange(request, AsyncioSteps(timeout_s))
         except TimeoutError:
-            raise self._road.timed_out(request, self._timeout_s) from None
+            raise self._road.timed_out(request, timeout_s) from None
 
     async def create_entities_batch(
         self, entities: Sequence[EntityInput], batch_size: int = 100, **kwargs: Any
@@ -140,13 +142,14 @@ class BlockingMemoryClient(_Client, BlockingMethods):
         request = self._request(method, params, request_id)
         if not isinstance(request, Request):
             return request
-        deadline = time.monotonic() + self._timeout_s
-        if not self._slots.acquire(timeout=self._timeout_s):
-            raise self._road.timed_out(request, self._timeout_s)
+        timeout_s = request.allowed_s(self._timeout_s)
+        deadline = time.monotonic() + timeout_s
+        if not self._slots.acquire(timeout=timeout_s):
+            raise self._road.timed_out(request, timeout_s)
         try:
             return walk(self._road.exchange(request, BlockingSteps(deadline)))
         except TimeoutError:
-            raise self._road.timed_out(request, self._timeout_s) from None
+            raise self._road.timed_out(request, timeout_s) from None
         finally:
             self._slots.release()
 

@@ -20,7 +20,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, TypeVar
 
 from enhanced_memory import wire
-from enhanced_memory.client.methods import READS, WRITES
+from enhanced_memory.client.methods import LONG, READS, WRITES
 from enhanced_memory.errors import DaemonUnavailable, ParseError
 
 if TYPE_CHECKING:
@@ -34,6 +34,9 @@ T = TypeVar("T")
 _RECEIVE_BYTES = 64 * 1024
 """Read at once. Most replies fit; from 128 KiB on, each call would have its memory mapped and unmapped."""
 
+
+LONG_S = 3600.0
+"""How long an operation that works in slices may take, at the least."""
 
 _ATTEMPTS = 12
 _PAUSE_S = 0.05
@@ -57,6 +60,10 @@ class Request:
         self.writes = method not in READS
         self.repeatable = method in READS or method in WRITES
         self.sent = False
+
+    def allowed_s(self, timeout_s: float) -> float:
+        """Seconds it may take, where others may take `timeout_s`: an hour at least if it is a long one."""
+        return max(timeout_s, LONG_S) if self.method in LONG else timeout_s
 
 
 class Steps(Protocol):

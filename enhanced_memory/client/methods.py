@@ -41,6 +41,7 @@ READS = frozenset(
         "get_memory_status",
         "list_branches",
         "list_conflicts",
+        "list_running",
         "memory_diff",
         "memory_history",
         "neighbors",
@@ -74,6 +75,9 @@ WRITES = frozenset(
     ]
 )
 """Operations that change the store in one transaction: one may be sent again under the same request id."""
+
+LONG: frozenset[str] = frozenset([])
+"""Operations that work in slices, and may take an hour."""
 
 
 def _given(params: dict[str, Any]) -> dict[str, Any]:
@@ -349,6 +353,10 @@ class AsyncMethods(ABC):
     async def ping(self) -> Reply:
         """Answer, so that a client knows the service is there and which version it is."""
         return await self.call("ping")
+
+    async def list_running(self) -> Reply:
+        """List the long operations under way, and how far each is."""
+        return await self.call("list_running")
 
     async def describe(self) -> Reply:
         """List every operation with its words and the JSON Schema of its parameters and reply."""
@@ -736,6 +744,10 @@ class BlockingMethods(ABC):
     def ping(self) -> Reply:
         """Answer, so that a client knows the service is there and which version it is."""
         return self.call("ping")
+
+    def list_running(self) -> Reply:
+        """List the long operations under way, and how far each is."""
+        return self.call("list_running")
 
     def describe(self) -> Reply:
         """List every operation with its words and the JSON Schema of its parameters and reply."""

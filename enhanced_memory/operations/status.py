@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from enhanced_memory import __version__
 from enhanced_memory.registry import operation, operations
-from enhanced_memory.shapes import Described, MemoryStatus, Pong
+from enhanced_memory.shapes import Described, MemoryStatus, Pong, RunningList
 
 if TYPE_CHECKING:
     from enhanced_memory.context import Context
@@ -52,6 +52,12 @@ def get_memory_status(ctx: Context) -> MemoryStatus:
 def ping(ctx: Context) -> Pong:
     """Answer, so that a client knows the service is there and which version it is."""
     return {"pong": True, "pid": os.getpid(), "version": __version__, "database": ctx.service.settings.db_path}
+
+
+@operation(writes=False, transaction=False, administrative=True)
+def list_running(ctx: Context) -> RunningList:
+    """List the long operations under way, and how far each is."""
+    return {"running": ctx.service.running()}  # type: ignore[typeddict-item]
 
 
 @operation(writes=False, transaction=False, administrative=True)

@@ -8,11 +8,14 @@ the store, and it alone says `success`.
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 import logging
+import threading
 import time
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any, TypeVar, cast
 
 from enhanced_memory import __version__, wire
@@ -48,6 +51,35 @@ class Gauges:
         self.started = time.monotonic()
 
 
+class Running:
+    """The long operations that are under way, and how far each is. Safe for many threads."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._begun: dict[int, dict[str, Any]] = {}
+        self._numbers = itertools.count(1)
+
+    @contextmanager
+    def begun(self, method: str, namespace: str) -> Iterator[Callable[[int, int], None]]:
+        """Around an operation: gives the function that notes steps done and steps in all."""
+        number = next(self._numbers)
+        note = {"method": method, "namespace": namespace, "done": 0, "total": 0, "began": time.monotonic()}
+        with self._lock:
+            self._begun[number] = note
+        try:
+            yield lambda done, total: note.update(done=done, total=total)
+        finally:
+            with self._lock:
+                del self._begun[number]
+
+    def told(self) -> list[dict[str, Any]]:
+        """method, namespace, done, total and seconds of each, the oldest first."""
+        now = time.monotonic()
+        with self._lock:
+            notes = [dict(note) for note in self._begun.values()]
+        return [note | {"seconds": round(now - note.pop("began"), 1)} for note in notes]
+
+
 class MemoryDBService:
     """The service without its socket: opens the store and answers requests. Safe for many threads.
 
@@ -60,6 +92,7 @@ class MemoryDBService:
         meaning_is_on = self.settings.semantic == "auto" and (embedder is not None or is_installed(wanted))
         operations()
         self.gauges = Gauges()
+        self.running = Running()
         self._closing = False
         self._store: Store = SQLiteStore(
             self.settings.db_path, _Analyser(), readers=self.settings.readers, max_queue=self.settings.max_queue
@@ -76,6 +109,7 @@ class MemoryDBService:
             read=self._read,
             facts=self._facts,
             scrub=self._scrub,
+            running=self.running.told,
             ask=self._ask,
             run_code=self._sandbox.run,
             meaning=self.meaning,
@@ -131,6 +165,10 @@ class MemoryDBService:
         self, declared: Operation, caller: Caller, params: Mapping[str, Any], request_id: str | None
     ) -> dict[str, Any]:
         arguments = declared.check(params)
+        if declared.long:
+            with self.running.begun(declared.name, caller.namespace) as progress:
+                context = Context(cast(Transaction, None), "", caller, self._service, progress)
+                return dict(declared.handler(context, **arguments))
         if not declared.transaction:
             context = Context(cast(Transaction, None), "", caller, self._service)
             return dict(declared.handler(context, **arguments))

@@ -26,6 +26,7 @@ LIKES = {"from": "Ann", "to": "Bob", "relationType": "likes", "strength": 0.9, "
 SESSION: tuple[tuple[str, dict[str, Any]], ...] = (
     ("ping", {}),
     ("describe", {}),
+    ("list_running", {}),
     ("create_entities", {"entities": [ANN]}),
     ("import_graph", {"lines": [{"line": 1, "text": json.dumps(LINE)}, {"line": 2, "text": "nonsense"}]}),
     ("add_observations", {"observations": [{"entityName": "Ann", "contents": ["speaks French"]}]}),

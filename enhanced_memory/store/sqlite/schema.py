@@ -20,7 +20,7 @@ from enhanced_memory.store.sqlite.dictionary import SHIPPED
 from enhanced_memory.store.sqlite.scope import Scope, stamp
 from enhanced_memory.store.sqlite.versions import SQLiteVersions
 
-CURRENT = 2
+CURRENT = 3
 """The schema this program works with."""
 
 _GUIDE_COLUMNS = {"id", "name", "entity_type", "compressed_data", "created_at"}
@@ -52,6 +52,8 @@ def prepare(connection: Connection, scope_of: Callable[[str], Scope]) -> None:
             if version == 0:
                 version, description = CURRENT, "made from schema.sql"
                 _make(connection, scope_of("default").now)
+            elif version == 1:
+                version, description = CURRENT, _from_guide(connection, scope_of)
             else:
                 version, description = version + 1, _STEPS[version + 1](connection, scope_of)
             connection.execute(
@@ -111,7 +113,7 @@ def _columns(connection: Connection, table: str) -> list[str]:
 
 
 def _from_guide(connection: Connection, scope_of: Callable[[str], Scope]) -> str:
-    """Version 1 to 2: the guide's tables, which keep their rows and numbers, in today's shape.
+    """Version 1 to the current one: the guide's tables, which keep their rows and numbers, in today's shape.
 
     Its conflicts had no evidence to keep and are found again; content that cannot be read is kept as it is.
     """
@@ -207,5 +209,19 @@ def _time(text: str | None, otherwise: str) -> str:
     return stamp(moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment)
 
 
-_STEPS: dict[int, Callable[[Connection, Callable[[str], Scope]], str]] = {2: _from_guide}
+_THIRD = (
+    "ALTER TABLE conflicts ADD COLUMN strategy TEXT",
+    "ALTER TABLE conflicts ADD COLUMN undo TEXT",
+)
+"""What version 3 adds."""
+
+
+def _to_third(connection: Connection, scope_of: Callable[[str], Scope]) -> str:
+    """Version 2 to 3: resolutions that can be undone."""
+    for statement in _THIRD:
+        connection.execute(statement)
+    return "resolutions that can be undone"
+
+
+_STEPS: dict[int, Callable[[Connection, Callable[[str], Scope]], str]] = {3: _to_third}
 """The step that leads to each schema, from the one before; it returns what it did, for the record."""
