@@ -71,8 +71,9 @@ class Service:
 
     `write` and `read` run a function of their own Context in a transaction of its own, for operations that work in
     slices; `facts` gives the figures only the running service knows (uptime, connections, queue); `scrub` overwrites
-    what was erased; `running` lists the long operations under way, as list_running tells them; `ask` has another operation answered, and raises where it fails; `run_code` executes code in the
-    sandbox (sandbox.supervisor.Supervisor.run); `meaning` is None where vectors are off.
+    what was erased; `running` lists the long operations under way, as list_running tells them; `ask` has another
+    operation answered, and raises where it fails; `run_code` executes code in the sandbox
+    (sandbox.supervisor.Supervisor.run); `meaning` is None where vectors are off.
     """
 
     settings: Settings

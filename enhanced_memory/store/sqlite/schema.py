@@ -216,7 +216,7 @@ _THIRD = (
 """What version 3 adds."""
 
 
-def _to_third(connection: Connection, scope_of: Callable[[str], Scope]) -> str:
+def _to_third(connection: Connection, _: Callable[[str], Scope]) -> str:
     """Version 2 to 3: resolutions that can be undone."""
     for statement in _THIRD:
         connection.execute(statement)
