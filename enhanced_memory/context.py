@@ -73,7 +73,8 @@ class Service:
     slices; `facts` gives the figures only the running service knows (uptime, connections, queue); `scrub` overwrites
     what was erased; `running` lists the long operations under way, as list_running tells them; `ask` has another
     operation answered, and raises where it fails; `run_code` executes code in the sandbox
-    (sandbox.supervisor.Supervisor.run); `meaning` is None where vectors are off.
+    (sandbox.supervisor.Supervisor.run), `check_code` only compiles it there (Supervisor.check); `meaning` is None where
+    vectors are off.
     """
 
     settings: Settings
@@ -84,6 +85,7 @@ class Service:
     running: Callable[[], list[dict[str, Any]]]
     ask: Callable[[Caller, str, Mapping[str, Any]], Mapping[str, Any]]
     run_code: Callable[..., CodeOutcome]
+    check_code: Callable[[str], None]
     meaning: Meaning | None = None
 
 

@@ -159,6 +159,9 @@ class Corrupt(ServiceError):
 class CodeError(EnhancedMemoryError):
     """Code that was to be executed did not come to its answer."""
 
+    execution_time_ms: float = 0.0
+    """How long it ran before that; it does not go over the wire."""
+
 
 class SandboxRejected(CodeError):
     """The code is no Python, or uses what is not available here; nothing of it ran. `details["line"]` says where."""

@@ -73,6 +73,11 @@ BranchName = Annotated[
     StringConstraints(strip_whitespace=True, min_length=1, max_length=MAX_TYPE),
     AfterValidator(_no_control_characters),
 ]
+Tag = Annotated[
+    str,
+    StringConstraints(strip_whitespace=True, min_length=1, max_length=MAX_TYPE),
+    AfterValidator(_no_control_characters),
+]
 Instant = Annotated[str, Field(min_length=1, max_length=64)]
 Cursor = Annotated[str, Field(max_length=256)]
 
@@ -756,3 +761,47 @@ class CodeResult(TypedDict):
     execution_time_ms: float
     memory_used_mb: float
     operations: dict[str, int]
+
+
+class SkillResult(CodeResult):
+    """Reply of run_skill: what the code came to, and which version of the skill it was."""
+
+    name: str
+    version: int
+
+
+class SavedSkill(TypedDict):
+    """Reply of save_skill; unchanged where the same was saved before."""
+
+    name: str
+    version: int
+    action: Literal["created", "updated", "unchanged"]
+
+
+class SkillNote(TypedDict):
+    """A version of a skill. `success_rate` is 0..1 over its runs, `mean_ms` their mean time; null before the first."""
+
+    name: str
+    version: int
+    description: str
+    tags: list[str]
+    run_count: int
+    success_rate: float | None
+    mean_ms: float | None
+    last_error: str | None
+    created: str
+    code: NotRequired[str]
+
+
+class SkillList(TypedDict):
+    """Reply of list_skills; pass `next_cursor` on for the next page, null at the end."""
+
+    skills: list[SkillNote]
+    next_cursor: str | None
+
+
+class DeletedSkill(TypedDict):
+    """Reply of delete_skill, with how many versions it had."""
+
+    deleted: str
+    versions: int

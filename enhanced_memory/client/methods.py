@@ -28,6 +28,7 @@ if TYPE_CHECKING:
         Names,
         OnExisting,
         RelationInput,
+        Tag,
         Tier,
         Version,
     )
@@ -42,6 +43,7 @@ READS = frozenset(
         "list_branches",
         "list_conflicts",
         "list_running",
+        "list_skills",
         "memory_diff",
         "memory_history",
         "neighbors",
@@ -64,6 +66,7 @@ WRITES = frozenset(
         "delete_entities",
         "delete_observations",
         "delete_relations",
+        "delete_skill",
         "detect_conflicts",
         "import_graph",
         "memory_branch",
@@ -345,6 +348,48 @@ class AsyncMethods(ABC):
     async def delete_relations(self, relations: list[RelationInput], *, request_id: str | None = None) -> Reply:
         """End relations between entities."""
         return await self.call("delete_relations", {"relations": relations}, request_id=request_id)
+
+    async def save_skill(
+        self,
+        name: Name,
+        code: str,
+        description: Message,
+        tags: list[Tag] | None = None,
+        *,
+        request_id: str | None = None,
+    ) -> Reply:
+        """Keep a procedure that worked: Python code under a name, to be run again with run_skill."""
+        return await self.call(
+            "save_skill",
+            {"name": name, "code": code, "description": description} | _given({"tags": tags}),
+            request_id=request_id,
+        )
+
+    async def run_skill(
+        self,
+        name: Name,
+        args: dict[str, Any] | None = None,
+        timeout_s: float = 30.0,
+        version: Version | None = None,
+        *,
+        request_id: str | None = None,
+    ) -> Reply:
+        """Run a kept procedure; answers as execute_code does."""
+        return await self.call(
+            "run_skill",
+            {"name": name, "timeout_s": timeout_s} | _given({"args": args, "version": version}),
+            request_id=request_id,
+        )
+
+    async def list_skills(
+        self, tag: Tag | None = None, name: Name | None = None, limit: int = 50, cursor: Cursor | None = None
+    ) -> Reply:
+        """List kept procedures by name, each in its newest version, with how its runs went."""
+        return await self.call("list_skills", {"limit": limit} | _given({"tag": tag, "name": name, "cursor": cursor}))
+
+    async def delete_skill(self, name: Name, *, request_id: str | None = None) -> Reply:
+        """Take a kept procedure with all its versions out of every list and run."""
+        return await self.call("delete_skill", {"name": name}, request_id=request_id)
 
     async def get_memory_status(self) -> Reply:
         """Tell how much is remembered: entities by type and tier, relations, versions, space saved, namespaces."""
@@ -736,6 +781,48 @@ class BlockingMethods(ABC):
     def delete_relations(self, relations: list[RelationInput], *, request_id: str | None = None) -> Reply:
         """End relations between entities."""
         return self.call("delete_relations", {"relations": relations}, request_id=request_id)
+
+    def save_skill(
+        self,
+        name: Name,
+        code: str,
+        description: Message,
+        tags: list[Tag] | None = None,
+        *,
+        request_id: str | None = None,
+    ) -> Reply:
+        """Keep a procedure that worked: Python code under a name, to be run again with run_skill."""
+        return self.call(
+            "save_skill",
+            {"name": name, "code": code, "description": description} | _given({"tags": tags}),
+            request_id=request_id,
+        )
+
+    def run_skill(
+        self,
+        name: Name,
+        args: dict[str, Any] | None = None,
+        timeout_s: float = 30.0,
+        version: Version | None = None,
+        *,
+        request_id: str | None = None,
+    ) -> Reply:
+        """Run a kept procedure; answers as execute_code does."""
+        return self.call(
+            "run_skill",
+            {"name": name, "timeout_s": timeout_s} | _given({"args": args, "version": version}),
+            request_id=request_id,
+        )
+
+    def list_skills(
+        self, tag: Tag | None = None, name: Name | None = None, limit: int = 50, cursor: Cursor | None = None
+    ) -> Reply:
+        """List kept procedures by name, each in its newest version, with how its runs went."""
+        return self.call("list_skills", {"limit": limit} | _given({"tag": tag, "name": name, "cursor": cursor}))
+
+    def delete_skill(self, name: Name, *, request_id: str | None = None) -> Reply:
+        """Take a kept procedure with all its versions out of every list and run."""
+        return self.call("delete_skill", {"name": name}, request_id=request_id)
 
     def get_memory_status(self) -> Reply:
         """Tell how much is remembered: entities by type and tier, relations, versions, space saved, namespaces."""

@@ -35,6 +35,13 @@ def execute_code(
     Raises: SandboxRejected, SandboxError (with the line and message of the code's own error), SandboxTimeout,
     SandboxMemory, Busy.
     """
+    return executed(ctx, code, context_vars or {}, timeout_s, read_only=read_only)
+
+
+def executed(
+    ctx: Context, code: str, variables: dict[str, Any], timeout_s: float, *, read_only: bool = False
+) -> CodeResult:
+    """What `code` comes to in the sandbox, with the operations that code may call. Raises: as execute_code."""
     caller = replace(ctx.caller, client=_SOURCE)
 
     def call(name: str, arguments: dict[str, Any]) -> Any:
@@ -46,7 +53,7 @@ def execute_code(
         for declared in operations().values()
         if not declared.administrative and not (read_only and declared.writes)
     }
-    outcome = ctx.service.run_code(code, context_vars=context_vars, timeout_s=timeout_s, functions=functions, call=call)
+    outcome = ctx.service.run_code(code, context_vars=variables, timeout_s=timeout_s, functions=functions, call=call)
     return {
         "result": outcome.result,
         "stdout": outcome.stdout,

@@ -364,6 +364,8 @@ def purge_entities(
                 inner.store.requests.forget(held)
                 texts.extend(held)
                 purged.append(name)
+        if purged:
+            inner.store.skills.forget_errors()  # which may quote what code read
         return list(dict.fromkeys(purged))
 
     purged = ctx.write(erase)

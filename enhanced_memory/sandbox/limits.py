@@ -19,7 +19,8 @@ MEMORY_BYTES: Final = 256 * 1024 * 1024
 
 MAX_CALLS: Final = 200
 MAX_ENTITIES: Final = 500
-"""Entities in the argument lists of one run's calls."""
+ENTITY_LISTS: Final = ("entities", "observations", "deletions", "entityNames")
+"""Entities written in one run, and the arguments whose items are entities to be written."""
 
 MAX_STDOUT_BYTES: Final = 64 * 1024
 MAX_RESULT_BYTES: Final = 1024 * 1024
@@ -51,4 +52,7 @@ WATCH_S: Final = 0.05
 """How often memory is looked at where the system does not enforce its limit."""
 
 WAIT_S: Final = 30.0
-"""The longest wait for a place: as long as one run may last."""
+"""The longest wait for a place, unless the supervisor is told another: as long as one run may last."""
+
+CHECK_S: Final = 10.0
+"""Time for compiling alone; the largest code takes about 1 s."""

@@ -18,8 +18,9 @@ from enhanced_memory.sandbox import limits
 class Places:
     """A number of places, handed from the one who leaves to the one who has waited longest."""
 
-    def __init__(self, places: int, most_waiting: int) -> None:
+    def __init__(self, places: int, most_waiting: int, wait_s: float = limits.WAIT_S) -> None:
         self._places = places
+        self._wait_s = wait_s
         self._free = places
         self._most_waiting = most_waiting
         self._lock = threading.Lock()
@@ -32,7 +33,7 @@ class Places:
 
     @contextlib.contextmanager
     def one(self) -> Iterator[None]:
-        """Have a place, after a wait for it. Raises: Busy: too many wait, or none came free within WAIT_S."""
+        """Have a place, after a wait for it. Raises: Busy: too many wait, or none came free in time."""
         self.take()
         try:
             yield
@@ -52,11 +53,14 @@ class Places:
                 )
             turn = threading.Event()
             self._queue.append(turn)
-        turn.wait(limits.WAIT_S)
+        turn.wait(self._wait_s)
         with self._lock:
             if turn in self._queue:  # nobody handed it a place
                 self._queue.remove(turn)
-                raise Busy(f"no run of code ended within {limits.WAIT_S:g} seconds", hint="try again later")
+                raise Busy(
+                    f"no place to run code came free within {self._wait_s:g} seconds",
+                    hint="try again when fewer run, or give each run a shorter timeout_s",
+                )
 
     def give(self) -> None:
         """Give the place to whoever has waited longest, or keep it for the next to come."""

@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from enhanced_memory.errors import (
+    CodeError,
     EnhancedMemoryError,
     Internal,
     InvalidParams,
@@ -42,6 +43,8 @@ START_WITHIN_S: Final = 30.0
 
 _END_WITHIN_S: Final = 5.0
 """From the hard limit to the zygote's word that the worker has ended."""
+
+_LAYERS: Final = ("guards", "process", *confinement.LAYERS)
 
 _TAKEN_NAMES: Final = frozenset({"print", "printed", "builtins", "breakpoint"})
 """Names that RestrictedPython keeps to itself."""
@@ -68,12 +71,16 @@ class Outcome:
 class Supervisor:
     """Runs code in workers of its own, several at once, for any thread. Starts nothing before the first run."""
 
-    def __init__(self, *, allow_partial: bool = False) -> None:
-        """`allow_partial`: on Linux, run code even where isolation is below `kernel`."""
+    def __init__(self, *, allow_partial: bool = False, wait_s: float = limits.WAIT_S) -> None:
+        """`allow_partial`: on Linux, run code even where isolation is below `kernel`.
+
+        `wait_s`: how long a run may wait for a place.
+        """
         self._allow_partial = allow_partial
-        self._places = Places(limits.MAX_RUNS, limits.MAX_WAITING)
+        self._places = Places(limits.MAX_RUNS, limits.MAX_WAITING, wait_s)
         self._lock = threading.Lock()
         self._zygote: _Zygote | None = None
+        self._held: dict[str, bool] | None = None
         self._closed = False
 
     def run(
@@ -94,20 +101,34 @@ class Supervisor:
         Raises: SandboxRejected, SandboxError, SandboxTimeout, SandboxMemory: as they say.
                 InvalidParams: `timeout_s` outside 0.1 to 30, or a variable that cannot have its name.
                 TooLarge: the code is over 256 KiB, or with its variables over 16 MiB.
-                Busy: 4 runs go on and 16 wait. ShuttingDown: closed. Internal: the sandbox cannot be started.
+                Busy: 4 runs go on and 16 wait, or no place came free in time. ShuttingDown: closed.
+                Internal: the sandbox cannot be started.
         """
         request = _checked(code, context_vars or {}, timeout_s, functions)
         with self._places.one():
             zygote = self._ready()
             return _Run(zygote, timeout_s, functions, call).converse(request)
 
+    def check(self, code: str) -> None:
+        """Compile `code` as `run` would and execute nothing of it; in a worker, since source can harm a compiler.
+
+        Raises: SandboxRejected: it is no Python, or not available here, with the line. TooLarge, Busy, ShuttingDown,
+                Internal, SandboxTimeout, SandboxMemory, SandboxError: as `run`.
+        """
+        request = _checked(code, {}, limits.CHECK_S, {}, only_compile=True)
+        with self._places.one():
+            _Run(self._ready(), limits.CHECK_S, {}, _no_operation).converse(request)
+
     def confinement_report(self) -> dict[str, Any]:
         """How code is held: {"isolation": kernel, partial or language, "layers": {name: "on" or "missing"}}.
 
-        Starts the zygote where it has not been, since only a worker that tries can tell.
-        Raises: Internal: the sandbox cannot be started. ShuttingDown: closed.
+        Starts the zygote where none ever was, since only a worker that tries can tell; what it found stands from then
+        on. Where it cannot be started no code runs: isolation is `unavailable`, and every layer missing.
         """
-        held = self._started().held
+        try:
+            held = self._held or self._started().held
+        except (Internal, ShuttingDown):
+            return {"isolation": "unavailable", "layers": dict.fromkeys(_LAYERS, "missing")}
         return {
             "isolation": confinement.isolation(held),
             "layers": {
@@ -147,11 +168,22 @@ class Supervisor:
                 self._zygote = None
             if self._zygote is None:
                 self._zygote = _Zygote()
+                self._held = self._zygote.held
             return self._zygote
 
 
+def _no_operation(name: str, _: dict[str, Any]) -> Any:
+    """Stands for the memory operations where none is offered; never called."""
+    raise Internal(f"{name} was called by code that was only to be compiled")
+
+
 def _checked(
-    code: str, variables: Mapping[str, Any], timeout_s: float, functions: Mapping[str, Sequence[str]]
+    code: str,
+    variables: Mapping[str, Any],
+    timeout_s: float,
+    functions: Mapping[str, Sequence[str]],
+    *,
+    only_compile: bool = False,
 ) -> bytes:
     """The first message to a worker. Raises: InvalidParams, TooLarge."""
     if not limits.MIN_TIMEOUT_S <= timeout_s <= limits.MAX_TIMEOUT_S:
@@ -168,7 +200,8 @@ def _checked(
         if len(code.encode()) > limits.MAX_CODE_BYTES:
             raise TooLarge(f"the code is larger than {limits.MAX_CODE_BYTES:,} bytes")
         return frames.encode(
-            {"code": code, "context_vars": variables, "functions": functions}, limits.MAX_TO_WORKER_BYTES
+            {"code": code, "context_vars": variables, "functions": functions, "only_compile": only_compile},
+            limits.MAX_TO_WORKER_BYTES,
         )
     except (ValueError, TypeError) as error:
         raise InvalidParams(f"code and context_vars must be JSON data: {error}") from None
@@ -202,7 +235,11 @@ class _Run:
             last = self._until_last(pipe, request)
             elapsed_s = time.monotonic() - started_at
             end = self._zygote.end_of_run(watch)
-        return self._outcome(last, end, elapsed_s)
+        try:
+            return self._outcome(last, end, elapsed_s)
+        except CodeError as error:
+            error.execution_time_ms = round(elapsed_s * 1000, 2)
+            raise
 
     def _until_last(self, pipe: socket.socket, request: bytes) -> dict[str, Any] | None:
         """The worker's last message, its calls answered meanwhile; None where it ended without one or sent nonsense."""
@@ -232,8 +269,8 @@ class _Run:
             raise _Overrun
         self._calls[name] += 1
         try:
-            entities = arguments.get("entities")
-            self._entities += len(entities) if isinstance(entities, list) else 0
+            lists = [arguments.get(each) for each in limits.ENTITY_LISTS]
+            self._entities += sum(len(each) for each in lists if isinstance(each, list))
             if self._entities > limits.MAX_ENTITIES:
                 raise TooLarge(f"a run may write {limits.MAX_ENTITIES} entities, and this would be {self._entities}")
             return frames.encode({"value": self._call(name, arguments)}, limits.MAX_TO_WORKER_BYTES)

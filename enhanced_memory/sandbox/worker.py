@@ -5,7 +5,7 @@ confinement. It speaks with the supervisor over descriptor 3, and whatever it sa
 
 Messages to the supervisor, by `kind`: `call` {name, arguments}; and as the last one `done` {result, stdout},
 `rejected` {message, line}, `error` {type, message, line, stdout}, `timeout` {stdout}, `memory` {stdout} or
-`unconfined`. From it: first {code, context_vars, functions}, then one {value} or {error} a call.
+`unconfined`. From it: first {code, context_vars, functions, only_compile}, then one {value} or {error} a call.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ def live(pipe: int, timeout_s: float, expected: Mapping[str, bool], zygote: int)
             conversation.send({"kind": "unconfined"})
         else:
             request = conversation.receive()
-            answer = run(request["code"], request["context_vars"], request["functions"], timeout_s, conversation)
+            answer = run(timeout_s=timeout_s, conversation=conversation, **request)
             if not conversation.broken:
                 conversation.send(answer)
     finally:
@@ -118,22 +118,24 @@ class Conversation:
 
 
 def run(
+    *,
     code: str,
-    variables: Mapping[str, Any],
+    context_vars: Mapping[str, Any],
     functions: Mapping[str, Sequence[str]],
+    only_compile: bool,
     timeout_s: float,
     conversation: Conversation,
 ) -> dict[str, Any]:
-    """Compile and execute `code`, at most for `timeout_s`; the last message to the supervisor."""
+    """Compile `code`, and unless `only_compile` execute it, at most for `timeout_s`; the last message."""
     printed = policy.Printed(limits.MAX_STDOUT_BYTES)
     stubs = {name: _stub(name, parameters, conversation) for name, parameters in functions.items()}
-    scope = policy.make_globals({"OperationError": OperationError, **stubs, **variables}, printed)
+    scope = policy.make_globals({"OperationError": OperationError, **stubs, **context_vars}, printed)
     reserve = [bytes(_RESERVE_BYTES)]
 
     @timeout_decorator.timeout(timeout_s, timeout_exception=TimeLimit)  # type: ignore[untyped-decorator]
     def limited() -> dict[str, Any]:
         signal.setitimer(signal.ITIMER_REAL, timeout_s, _AGAIN_S)
-        return _execute(code, scope, reserve)
+        return _execute(code, None if only_compile else scope, reserve)
 
     try:
         answer: dict[str, Any] = limited()
@@ -146,11 +148,14 @@ def run(
     return answer
 
 
-def _execute(code: str, scope: dict[str, Any], reserve: list[bytes]) -> dict[str, Any]:
-    """The answer of `code` in `scope`, without what it printed."""
+def _execute(code: str, scope: dict[str, Any] | None, reserve: list[bytes]) -> dict[str, Any]:
+    """The answer of `code` in `scope`, without what it printed; without a scope it is compiled and no more."""
     failure: BaseException | None = None
     try:
-        exec(policy.compile_code(code), scope)  # noqa: S102 - this is the place for it
+        compiled = policy.compile_code(code)
+        if scope is None:
+            return {"kind": "done", "result": None}
+        exec(compiled, scope)  # noqa: S102 - this is the place for it
         return {"kind": "done", "result": to_plain(scope.get("result"), "result", limits.MAX_RESULT_BYTES)}
     except policy.Rejected as rejected:
         return {"kind": "rejected", "message": rejected.message[: limits.MAX_MESSAGE_CHARS], "line": rejected.line}
@@ -163,7 +168,8 @@ def _execute(code: str, scope: dict[str, Any], reserve: list[bytes]) -> dict[str
     line = _line(failure)
     if isinstance(failure, MemoryError):
         reserve.clear()
-        scope.clear()
+        if scope is not None:
+            scope.clear()
         failure.__traceback__ = failure.__context__ = failure.__cause__ = None
         return {"kind": "memory"}
     return {"kind": "error", "type": type(failure).__name__, "message": _message(failure), "line": line}

@@ -102,7 +102,9 @@ class MemoryDBService:
             self.meaning = VectorMaker(self._store, wanted, lambda: embedder or open_embedder(wanted))
         elif self.settings.semantic == "auto" and wanted != MINILM:
             log.warning("search by meaning is off: the packages of %s are not installed", wanted)
-        self._sandbox = Supervisor(allow_partial=self.settings.sandbox_allow_partial)
+        self._sandbox = Supervisor(
+            allow_partial=self.settings.sandbox_allow_partial, wait_s=self.settings.operation_timeout_s
+        )
         self._service = Service(
             settings=self.settings,
             write=self._write,
@@ -112,6 +114,7 @@ class MemoryDBService:
             running=self.running.told,
             ask=self._ask,
             run_code=self._sandbox.run,
+            check_code=self._sandbox.check,
             meaning=self.meaning,
         )
 
@@ -202,6 +205,7 @@ class MemoryDBService:
             "connections": self.gauges.connections,
             "uptime_s": time.monotonic() - self.gauges.started,
             "version": __version__,
+            "sandbox": self._sandbox.confinement_report(),
         }
 
     @staticmethod

@@ -223,6 +223,23 @@ class Finding:
 
 
 @dataclass(frozen=True, slots=True)
+class Skill:
+    """One version of a kept procedure, and how its runs went; `total_ms` is of all of them, failed ones too."""
+
+    id: int
+    name: str
+    version: int
+    description: str
+    code: str
+    tags: tuple[str, ...]
+    created_at: str
+    run_count: int
+    success_count: int
+    total_ms: float
+    last_error: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class Statistics:
     """Figures of one namespace, and of the whole store where the name says so."""
 
@@ -476,6 +493,37 @@ class Conflicts(Protocol):
         """Up to `limit` conflicts of a status numbered above `after`, whose entities both live."""
 
 
+class Skills(Protocol):
+    """Kept procedures of the transaction's namespace, in versions; deleted ones are not seen."""
+
+    def find(self, name: str, version: int | None = None) -> Skill | None:
+        """That version of a skill, or its newest, or None."""
+
+    def versions(self, name: str, below: int | None, limit: int) -> list[Skill]:
+        """Up to `limit` versions of a skill numbered under `below`, newest first."""
+
+    def page(self, tag: str | None, after: int, limit: int) -> list[Skill]:
+        """The newest version of each skill, of those with a tag if one is given, by name.
+
+        Up to `limit` of them, behind the one that the row numbered `after` belongs to; 0 is the beginning.
+        """
+
+    def add(self, name: str, description: str, code: str, tags: Sequence[str]) -> Skill:
+        """The next version of a skill; numbers go on where a deleted one of that name ended."""
+
+    def describe(self, skill: Skill, description: str, tags: Sequence[str]) -> None:
+        """Give a version another description and other tags."""
+
+    def delete(self, name: str) -> int:
+        """Take a skill with all its versions out of every read; how many there were."""
+
+    def count_run(self, skill: Skill, ms: float, error: str | None) -> None:
+        """Note a run of this version: how long it took, and in which error it ended, if in one."""
+
+    def forget_errors(self) -> None:
+        """Drop the last error of every skill, deleted ones too: it may quote what is to be erased."""
+
+
 class Requests(Protocol):
     """First replies to writes that carried a request id."""
 
@@ -526,6 +574,10 @@ class Transaction(Protocol):
     @property
     def conflicts(self) -> Conflicts:
         """Conflicts that were found."""
+
+    @property
+    def skills(self) -> Skills:
+        """Kept procedures."""
 
     @property
     def requests(self) -> Requests:

@@ -211,8 +211,7 @@ def test_a_run_beyond_those_that_may_go_on_and_wait_is_refused_as_busy(monkeypat
 
 def test_a_run_that_waits_too_long_for_a_place_is_refused_as_busy(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(limits, "MAX_RUNS", 1)
-    monkeypatch.setattr(limits, "WAIT_S", 0.01)
-    supervisor, gate = Supervisor(), Gate()
+    supervisor, gate = Supervisor(wait_s=0.01), Gate()
     cell = Cell(supervisor)
     with ThreadPoolExecutor(1) as pool:
         held = pool.submit(cell.run, "search_nodes('x')", call=gate.call)

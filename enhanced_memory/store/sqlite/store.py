@@ -27,6 +27,7 @@ from enhanced_memory.store.base import (
     Index,
     Relations,
     Requests,
+    Skills,
     Transaction,
     Vectors,
     Versions,
@@ -45,6 +46,7 @@ from enhanced_memory.store.sqlite.relations import SQLiteRelations
 from enhanced_memory.store.sqlite.requests import KEEP_S, SQLiteRequests
 from enhanced_memory.store.sqlite.scope import Clock, Scope, earlier
 from enhanced_memory.store.sqlite.signs import Signs
+from enhanced_memory.store.sqlite.skills import SQLiteSkills
 from enhanced_memory.store.sqlite.vectors import SQLiteVectors
 from enhanced_memory.store.sqlite.versions import SQLiteVersions
 from enhanced_memory.store.sqlite.writer import Writer
@@ -120,6 +122,11 @@ class SQLiteTransaction:
     def conflicts(self) -> Conflicts:
         """Conflicts that were found."""
         return SQLiteConflicts(self._scope)
+
+    @cached_property
+    def skills(self) -> Skills:
+        """Kept procedures."""
+        return SQLiteSkills(self._scope)
 
     @cached_property
     def requests(self) -> Requests:
