@@ -18,10 +18,14 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Caller:
-    """Who asks: the namespace the request works in, and the name the client gave itself, if it gave one."""
+    """Who asks: the namespace the request works in, and the name the client gave itself, if it gave one.
+
+    `code`: code asks that a client had executed; `client` is `sandbox` then, and whatever is written says so.
+    """
 
     namespace: str = "default"
     client: str | None = None
+    code: bool = False
 
 
 class Meaning(Protocol):

@@ -42,7 +42,7 @@ def executed(
     ctx: Context, code: str, variables: dict[str, Any], timeout_s: float, *, read_only: bool = False
 ) -> CodeResult:
     """What `code` comes to in the sandbox, with the operations that code may call. Raises: as execute_code."""
-    caller = replace(ctx.caller, client=_SOURCE)
+    caller = replace(ctx.caller, client=_SOURCE, code=True)
 
     def call(name: str, arguments: dict[str, Any]) -> Any:
         reply = ctx.service.ask(caller, name, arguments)

@@ -29,6 +29,32 @@ def test_what_code_writes_is_stored_and_names_the_sandbox_as_its_author(ask: Any
     assert ask("memory_history", entity_name="a")["versions"][0]["author"] == "sandbox"
 
 
+def test_every_change_that_code_makes_to_an_entity_names_the_sandbox_and_stays_manual(ask: Any, remember: Any) -> None:
+    remember("Ann", "likes tea", "lives in Graz")
+    code = """
+create_entities([{"name": "Ann", "entityType": "person", "observations": ["plays chess"]}])
+add_observations([{"entityName": "Ann", "contents": ["speaks French"]}])
+delete_observations([{"entityName": "Ann", "observations": ["likes tea"]}])
+update_entity("Ann", name="Anna")
+memory_commit("Anna", "as it is", author="somebody else")
+memory_branch("Anna", "proposal", checkout=False)
+add_observations([{"entityName": "Anna", "contents": ["proposed"]}], branch="proposal")
+memory_merge("Anna", "proposal")
+memory_revert("Anna", 2)
+delete_entities(["Anna"])
+memory_revert("Anna", 3)
+auto_extract_facts("user: Always run the linter before committing.", session_id="talk")
+result = [e["name"] for e in read_graph()["entities"]]
+"""
+    assert ask("execute_code", code=code)["result"] == ["Anna", "auto-extracted-talk"]
+    versions = ask("memory_history", entity_name="Anna", limit=50)["versions"]
+    assert len(versions) >= 10
+    assert {version["author"] for version in versions if version["version"] > 1} == {"sandbox"}
+    assert {version["method"] for version in versions} == {"manual"}
+    [extracted] = ask("memory_history", entity_name="auto-extracted-talk")["versions"]
+    assert (extracted["author"], extracted["method"], extracted["session"]) == ("sandbox", "auto", "talk")
+
+
 def test_a_read_only_run_has_no_operation_that_writes(ask: Any) -> None:
     reply = ask("execute_code", code="create_entities([])", read_only=True)
     assert reply["code"] == "sandbox_error"

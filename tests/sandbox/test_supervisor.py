@@ -31,6 +31,7 @@ from enhanced_memory.errors import (
 from enhanced_memory.sandbox import frames, limits
 from enhanced_memory.sandbox.supervisor import Supervisor
 from tests.sandbox.conftest import FUNCTIONS, Cell, call
+from tests.sandbox.test_places import until_waiting
 
 pytestmark = pytest.mark.process
 
@@ -192,6 +193,42 @@ def test_eight_at_once_all_get_their_own_answer(cell: Cell) -> None:
 
     with ThreadPoolExecutor(8) as pool:
         assert list(pool.map(run, range(8))) == [n * n for n in range(8)]
+
+
+def test_of_eight_callers_at_once_none_has_a_second_turn_before_all_had_their_first(own_cell: Cell) -> None:
+    inside: list[str] = []
+    first, second = threading.Barrier(limits.MAX_RUNS + 1), threading.Barrier(limits.MAX_RUNS)
+    before: list[list[str]] = []
+
+    def take_part(name: str, arguments: dict[str, Any]) -> Any:
+        inside.append(arguments["query"])
+        if inside.count(arguments["query"]) == 1:
+            waited_at = first if arguments["query"].startswith("early") else second
+            waited_at.wait(WAIT_S)
+            before.append(list(inside))
+        return []
+
+    def caller(name: str, turns: int) -> None:
+        for _ in range(turns):
+            own_cell.run("search_nodes(name)", context_vars={"name": name}, call=take_part)
+
+    own_cell.run("result = 1")
+    with ThreadPoolExecutor(8) as pool:
+        runs = [pool.submit(caller, f"early {number}", 3) for number in range(4)]
+        runs += [pool.submit(caller, f"late {number}", 1) for number in range(4) if until_inside(inside, 4)]
+        until_waiting(own_cell.supervisor._places, 4)
+        first.wait(WAIT_S)  # the early ones leave and ask again at once
+        for run in runs:
+            run.result(WAIT_S)
+    assert sorted(before[-1][:8]) == [f"{which} {number}" for which in ("early", "late") for number in range(4)]
+
+
+def until_inside(inside: list[str], count: int) -> bool:
+    """True once so many calls were made."""
+    until = time.monotonic() + WAIT_S
+    while len(inside) < count:
+        assert time.monotonic() < until
+    return True
 
 
 def test_a_run_beyond_those_that_may_go_on_and_wait_is_refused_as_busy(monkeypatch: pytest.MonkeyPatch) -> None:
