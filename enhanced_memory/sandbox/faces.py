@@ -15,7 +15,7 @@ import json
 import math
 import re
 import statistics
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
 
@@ -65,6 +65,22 @@ def _dumps(
     )
 
 
+def _namedtuple(
+    typename: str, field_names: str | Iterable[str], *, rename: bool = False, defaults: Iterable[Any] | None = None
+) -> type:
+    """`collections.namedtuple` of plain ASCII names: it makes source text of them, and others are read differently."""
+    fields = field_names.replace(",", " ").split() if isinstance(field_names, str) else list(map(str, field_names))
+    if not all(name.isascii() for name in (str(typename), *fields)):
+        raise ValueError("names of a named tuple and its fields are ASCII here")
+    make: Callable[..., type] = collections.namedtuple
+    return make(typename, fields, rename=rename, defaults=defaults, module="sandbox")
+
+
+def _wraps(_: Any) -> Callable[[Any], Any]:
+    """`functools.wraps` for code that sees neither name nor text of a function: the real one sets any attribute."""
+    return lambda function: function
+
+
 def _named(module: Any, names: str) -> dict[str, Any]:
     return {name: getattr(module, name) for name in names.split()}
 
@@ -92,9 +108,9 @@ FACES: Final[Mapping[str, Face]] = {
         "math": {name: value for name, value in vars(math).items() if not name.startswith("_")},
         "statistics": _named(statistics, _STATISTICS),
         "datetime": _named(datetime, "MAXYEAR MINYEAR UTC date datetime time timedelta timezone"),
-        "collections": _named(collections, "Counter OrderedDict defaultdict deque"),
+        "collections": {**_named(collections, "Counter OrderedDict defaultdict deque"), "namedtuple": _namedtuple},
         "itertools": _named(itertools, _ITERTOOLS),
-        "functools": _named(functools, "reduce"),
+        "functools": {**_named(functools, "cache cmp_to_key lru_cache partial reduce"), "wraps": _wraps},
     }.items()
 }
-"""Module name to its face: all that can be imported. functools is there for `reduce` alone."""
+"""Module name to its face: all that can be imported."""

@@ -3,8 +3,9 @@
 Above lies the worker, below RestrictedPython and the faces of modules. This layer gives clear errors and stops most
 attacks; it is not the wall. The wall is the operating system's, in `confinement`: an escape from here is expected.
 
-What code can reach is plain data that came through JSON, real builtin types, functions, and faces. That is why C code
-may iterate over it without a guard (`sorted`, `sum`, `zip`): keep it so, and never hand in an object of the host.
+What code can reach is plain data that came through JSON, real builtin types, functions, faces, and classes of its own
+without special methods. That is why C code may iterate over it without a guard (`sorted`, `sum`, `zip`): keep it so,
+and never hand in an object of the host.
 """
 
 from __future__ import annotations
@@ -79,20 +80,50 @@ def _reason(text: str) -> tuple[str, int | None]:
     return f"line {place[1]}: {text}", int(place[1])
 
 
+_OWN_NAME: Final = re.compile(r"_(?!_|tmp\d|print$)\w*(?<!_)")
+"""A name with one underscore at its beginning and none at its end. The guards have one at both; `_print` and `_tmp0`
+are RestrictedPython's own."""
+
+
 class _Transformer(RestrictingNodeTransformer):
     """RestrictedPython's rules, and the lines that people write most and it would refuse."""
 
+    def check_name(self, node: Any, name: str | None, allow_magic_methods: bool = False) -> None:
+        """Names of variables may begin with an underscore, as `_seen` does; attributes may not."""
+        if name is None or not _OWN_NAME.fullmatch(name):
+            super().check_name(node, name, allow_magic_methods)
+
+    def visit_Name(self, node: ast.Name) -> Any:
+        """`__name__` is "__main__", for `if __name__ == "__main__":`; every other such name stays refused."""
+        if node.id != "__name__" or not isinstance(node.ctx, ast.Load):
+            return super().visit_Name(node)
+        return ast.copy_location(ast.Constant("__main__"), node)
+
+    def visit_ImportFrom(self, node: ast.ImportFrom) -> Any:
+        """Imports for annotations are left out as the annotations are."""
+        hints = node.module == "typing" or (
+            node.module == "__future__" and [alias.name for alias in node.names] == ["annotations"]
+        )
+        return ast.copy_location(ast.Pass(), node) if hints and not node.level else super().visit_ImportFrom(node)
+
     def visit_AugAssign(self, node: ast.AugAssign) -> Any:
-        """`d[k] += v` becomes `_inplaceitem_("+=", d, k, v)`; of slices it stays refused."""
+        """`d[k] += v` becomes `_inplaceitem_("+=", d, k, v)`, `o.x += v` likewise; of slices it stays refused."""
         target = node.target
+        if isinstance(target, ast.Attribute):
+            if target.attr.startswith("_"):
+                return super().visit_Attribute(target)  # which says that
+            return self._in_place(node, "_inplaceattr_", target.value, ast.Constant(target.attr))
         if not isinstance(target, ast.Subscript) or any(isinstance(part, ast.Slice) for part in ast.walk(target.slice)):
             return super().visit_AugAssign(node)
+        return self._in_place(node, "_inplaceitem_", target.value, target.slice)
+
+    def _in_place(self, node: ast.AugAssign, guard: str, container: ast.expr, place: ast.expr) -> ast.AST:
         call = ast.Call(
-            func=ast.Name("_inplaceitem_", ast.Load()),
+            func=ast.Name(guard, ast.Load()),
             args=[
                 ast.Constant(IOPERATOR_TO_STR[type(node.op)]),
-                self.visit(target.value),
-                self.visit(target.slice),
+                self.visit(container),
+                self.visit(place),
                 self.visit(node.value),
             ],
             keywords=[],
@@ -149,10 +180,73 @@ class _Transformer(RestrictingNodeTransformer):
             self.check_name(node, name)
         return node
 
-    def visit_ClassDef(self, node: ast.ClassDef) -> Any:
-        """Refused: with a class come special methods, which the interpreter calls behind the guards."""
-        self.error(node, "classes are not available here; use functions and dicts.")
+    def visit_Match(self, node: ast.Match) -> Any:
+        """`match`: what its patterns look up behind the guards is refused in them, one by one."""
+        return self.node_contents_visit(node)
+
+    def visit_match_case(self, node: ast.match_case) -> Any:
+        """A case, with its pattern and its condition."""
+        return self.node_contents_visit(node)
+
+    def visit_MatchValue(self, node: ast.MatchValue) -> Any:
+        """A literal; a dotted name would be looked up without a guard."""
+        return self._of_literals(node, [node.value])
+
+    def visit_MatchSingleton(self, node: ast.MatchSingleton) -> Any:
+        """None, True or False."""
         return node
+
+    def visit_MatchSequence(self, node: ast.MatchSequence) -> Any:
+        """`[first, *rest]`."""
+        return self.node_contents_visit(node)
+
+    def visit_MatchStar(self, node: ast.MatchStar) -> Any:
+        """`*rest`."""
+        self.check_name(node, node.name)
+        return node
+
+    def visit_MatchMapping(self, node: ast.MatchMapping) -> Any:
+        """`{"key": pattern, **rest}` with literal keys."""
+        self.check_name(node, node.rest)
+        return self._of_literals(node, node.keys)
+
+    def visit_MatchClass(self, node: ast.MatchClass) -> Any:
+        """`str()` or `int(n)`; a keyword would read any attribute, and a dotted name be looked up without a guard."""
+        if node.kwd_attrs or not isinstance(node.cls, ast.Name):
+            self.error(node, "class patterns take a plain name and no keywords here, as in str() or int(n).")
+            return node
+        return self.node_contents_visit(node)
+
+    def visit_MatchAs(self, node: ast.MatchAs) -> Any:
+        """`name`, `_` or `pattern as name`."""
+        self.check_name(node, node.name)
+        return self.node_contents_visit(node)
+
+    def visit_MatchOr(self, node: ast.MatchOr) -> Any:
+        """`one | other`."""
+        return self.node_contents_visit(node)
+
+    def _of_literals(self, node: ast.pattern, values: Sequence[ast.expr]) -> ast.AST:
+        if any(isinstance(part, ast.Attribute) for value in values for part in ast.walk(value)):
+            self.error(node, "patterns are made of literals and plain names here, not of dotted names.")
+            return node
+        return self.node_contents_visit(node)
+
+    def visit_ClassDef(self, node: ast.ClassDef) -> Any:
+        """A class of its own: with a base or a metaclass it could pass for something else.
+
+        Of special methods, which the interpreter calls behind the guards, it may have `__init__`.
+        """
+        if node.bases or node.keywords or node.decorator_list or getattr(node, "type_params", None):
+            self.error(node, "a class has no bases, keywords, decorators or type parameters here.")
+            return node
+        for part in node.body:
+            if isinstance(part, ast.FunctionDef) and part.name.startswith("__") and part.name != "__init__":
+                self.error(part, f"of special methods a class has only __init__ here, not {part.name}.")
+        made = super().visit_ClassDef(node)
+        if isinstance(made, ast.ClassDef):  # written anew, on line 1
+            ast.copy_location(made, node)
+        return made
 
 
 # ---------------------------------------------------------------------------------------------------------- guards
@@ -163,6 +257,14 @@ _DATA: Final = _CHANGEABLE | {
     bool, bytes, complex, float, frozenset, int, range, set, slice, str, tuple, type(None),
     datetime.date, datetime.datetime, datetime.time, datetime.timedelta, datetime.timezone,
 }  # fmt: skip
+
+_OWN_CLASSES: Final[set[type]] = set()
+"""Classes that the code has made. A process does one run."""
+
+_CLASS_NAMES: Final = frozenset(
+    {"__module__", "__qualname__", "__doc__", "__init__", "__firstlineno__", "__static_attributes__"}
+)
+"""What begins with two underscores and may stand in a class: what the compiler puts there, and `__init__`."""
 
 _INPLACE: Final[Mapping[str, Callable[[Any, Any], Any]]] = {
     "+=": operator.iadd,
@@ -234,14 +336,14 @@ def _hasattr(value: Any, name: str) -> bool:
 def _type(value: Any) -> type:
     """`type` of data and of errors; of a class it would be `type` itself, which makes classes."""
     kind = type(value)
-    if kind in _DATA or isinstance(value, Exception):
+    if kind in _DATA or kind in _OWN_CLASSES or isinstance(value, Exception):
         return kind
     raise TypeError(f"type() of a {kind.__name__} is not available here")
 
 
 def _write(value: Any) -> Any:
-    """`value`, about to be changed by `value[key] = ...` or `del`."""
-    if type(value) not in _CHANGEABLE:
+    """`value`, about to be changed by `value[key] = ...`, `value.name = ...` or `del`."""
+    if type(value) not in _CHANGEABLE and type(value) not in _OWN_CLASSES:
         raise TypeError(f"a {type(value).__name__} cannot be changed here")
     return value
 
@@ -252,6 +354,19 @@ def _inplace_variable(symbol: str, old: Any, operand: Any) -> Any:
 
 def _inplace_item(symbol: str, container: Any, key: Any, operand: Any) -> None:
     _write(container)[key] = _INPLACE[symbol](container[key], operand)
+
+
+def _inplace_attribute(symbol: str, value: Any, name: str, operand: Any) -> None:
+    setattr(_write(value), name, _INPLACE[symbol](_getattr(value, name), operand))
+
+
+def _make_class(name: str, bases: tuple[type, ...], namespace: Mapping[str, Any]) -> type:
+    """What stands for the metaclass of the code's classes. Raises: TypeError: it is more than a plain class."""
+    if bases or any(key.startswith("__") and key not in _CLASS_NAMES for key in namespace):
+        raise TypeError("classes are plain here")
+    made = type(name, (), dict(namespace))
+    _OWN_CLASSES.add(made)
+    return made
 
 
 def _apply(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
@@ -282,7 +397,7 @@ def _import(
     if face is None:
         raise ImportError(f"{name[:50]!r} cannot be imported here; available: {', '.join(FACES)}")
     for wanted in fromlist or ():
-        if not hasattr(face, wanted):
+        if wanted.startswith("_") or not hasattr(face, wanted):
             raise ImportError(f"{name} has no {wanted[:50]!r} here")
     return face
 
@@ -290,9 +405,9 @@ def _import(
 # --------------------------------------------------------------------------------------------------------- globals
 
 _WITHHELD: Final = """
-    BaseException GeneratorExit KeyboardInterrupt SystemExit __build_class__ _getattr_ delattr id setattr
+    BaseException GeneratorExit KeyboardInterrupt SystemExit _getattr_ delattr id setattr
 """
-"""Of RestrictedPython's builtins: what catches or imitates the time limit, makes classes, or tells addresses."""
+"""Of RestrictedPython's builtins: what catches or imitates the time limit, writes past the guards, tells addresses."""
 
 _MORE: Final = """
     all any ascii bin bytes dict enumerate filter format frozenset iter list map max min next reversed set sorted sum
@@ -318,6 +433,8 @@ _GUARDS: Final[Mapping[str, Any]] = {
     "_write_": _write,
     "_inplacevar_": _inplace_variable,
     "_inplaceitem_": _inplace_item,
+    "_inplaceattr_": _inplace_attribute,
+    "__metaclass__": _make_class,
     "_apply_": _apply,
 }
 

@@ -160,7 +160,7 @@ def _execute(code: str, scope: dict[str, Any] | None, reserve: list[bytes]) -> d
     except policy.Rejected as rejected:
         return {"kind": "rejected", "message": rejected.message[: limits.MAX_MESSAGE_CHARS], "line": rejected.line}
     except NotPlain as not_plain:
-        return {"kind": "error", "type": "ResultError", "message": str(not_plain), "line": None}
+        return {"kind": "error", "type": "ResultError", "message": _message(not_plain), "line": None}
     except TimeLimit:
         raise
     except BaseException as error:

@@ -80,7 +80,7 @@ def test_another_description_and_other_tags_belong_to_the_version_there_is(ask: 
 
 
 def test_code_that_does_not_compile_is_refused_with_its_line_and_not_kept(ask: Ask) -> None:
-    for code, line in (("x = 1\nimport os\nx.__class__", 3), ("x = (", 1), ("class A:\n    pass", 1)):
+    for code, line in (("x = 1\nimport os\nx.__class__", 3), ("x = (", 1), ("class A(dict):\n    pass", 1)):
         reply = ask("save_skill", name="bad", code=code, description="bad")
         assert reply["code"] == "sandbox_rejected"
         assert reply["details"]["line"] == line

@@ -23,8 +23,8 @@ def test_a_snippet_gives_its_answer(snippet: Sample, cell: Cell) -> None:
     assert cell.run(code, context_vars=context).result == json.loads(wanted)
 
 
-def test_there_are_seventy_snippets_and_more() -> None:
-    assert len({snippet.name for snippet in SNIPPETS}) == len(SNIPPETS) >= 70
+def test_there_are_a_hundred_snippets_and_more() -> None:
+    assert len({snippet.name for snippet in SNIPPETS}) == len(SNIPPETS) >= 100
 
 
 def test_what_was_printed_comes_back_from_all_functions_in_order(cell: Cell) -> None:
@@ -65,6 +65,13 @@ def test_what_was_printed_before_an_error_or_the_time_limit_comes_with_it(cell: 
         ("result = 'x' * 1048576", "ResultError", "result is larger than 1,048,576 bytes", None),
         ("raise ValueError('x' * 1000)", "ValueError", "x" * 500, 1),
         ("'{0.real}'.format(1)", "ValueError", "no attributes here", 1),
+        (
+            "class A:\n    def f(self):\n        self.n += 1\n\nA().f()",
+            "AttributeError",
+            "'A' object has no attribute",
+            3,
+        ),
+        ("x = 1\n\nclass A:\n    y = 1 / 0", "ZeroDivisionError", "division by zero", 4),
         ("a = (1,)\na[0] = 2", "TypeError", "a tuple cannot be changed here", 2),
     ],
 )
@@ -85,11 +92,13 @@ def test_an_error_has_its_type_its_message_and_the_line_of_the_code(
 @pytest.mark.parametrize(
     ("code", "message", "line"),
     [
-        ("x = 1\nclass A:\n    pass", "line 2: classes are not available here", 2),
+        ("x = 1\nclass A(dict):\n    pass", "line 2: a class has no bases", 2),
+        ("class A:\n    def __eq__(self, x): pass", "line 2: of special methods a class has only __init__", 2),
         ("x = (", "line 1: '(' was never closed", 1),
         ("\nx._y", 'line 2: "_y" is an invalid attribute name', 2),
         ("return 1", "line 1: 'return' outside function", 1),
-        ("match 1:\n    case 1: pass", "line 1: Match statements are not allowed", 1),
+        ("match 1:\n    case int(real=x): pass", "line 2: class patterns take a plain name and no keywords", 2),
+        ("match 1:\n    case x.y: pass", "line 2: patterns are made of literals and plain names", 2),
         ("x = 1\0", "source code string cannot contain null bytes", None),
     ],
 )
