@@ -28,7 +28,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from enhanced_memory import errors, registry, shapes  # noqa: E402 - the checkout's own, wherever this is started
-from enhanced_memory.registry import Operation, argument_name  # noqa: E402
+from enhanced_memory.registry import Operation, argument_name, fields_of  # noqa: E402
 from enhanced_memory.settings import Settings  # noqa: E402
 
 WIDTH = 120
@@ -57,6 +57,9 @@ WRITES = frozenset({writes})
 
 LONG: frozenset[str] = frozenset({long})
 """Operations that work in slices, and may take an hour."""
+
+TIMED = {timed}
+"""Operations that are given seconds of their own, `timeout_s`, and how many unless the caller says."""
 
 
 def _given(params: dict[str, Any]) -> dict[str, Any]:
@@ -115,6 +118,9 @@ def methods_source(operations: Iterable[Operation]) -> str:
         reads=json.dumps(sorted(op.name for op in declared if not op.writes)),
         writes=json.dumps(sorted(op.name for op in declared if op.writes and op.transaction)),
         long=json.dumps(sorted(op.name for op in declared if op.long)),
+        timed=json.dumps(
+            {op.name: fields_of(op)["timeout_s"].default for op in declared if "timeout_s" in fields_of(op)}
+        ),
     )
     return _formatted(head + classes)
 

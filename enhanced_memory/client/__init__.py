@@ -33,8 +33,8 @@ class _Client:
     `socket_path`, `namespace`: as in Settings; what is None comes from `settings`, or without those from the
     environment. `client`: the name this client gives itself, kept with what it writes. `timeout_s`: seconds a call may
     take, with waiting for a connection, repeating and starting a daemon included (an hour at least for the long
-    operations, which work in slices). `max_connections`: connections open
-    at once, each in use by one call; they are kept open between calls. `autostart`: start the daemon when nobody
+    operations, which work in slices; for code that is run, its own time comes on top). `max_connections`: connections
+    open at once, each in use by one call; they are kept open between calls. `autostart`: start the daemon when nobody
     answers. A write is given a request id where the caller gives none, so that it can be sent again safely after a
     lost connection: a restart of the daemon goes unnoticed.
 

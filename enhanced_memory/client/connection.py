@@ -20,7 +20,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, TypeVar
 
 from enhanced_memory import wire
-from enhanced_memory.client.methods import LONG, READS, WRITES
+from enhanced_memory.client.methods import LONG, READS, TIMED, WRITES
 from enhanced_memory.errors import DaemonUnavailable, ParseError
 
 if TYPE_CHECKING:
@@ -51,10 +51,12 @@ class Request:
     its fate is unknown. `sent` turns true when the first byte may have left.
     """
 
-    __slots__ = ("data", "method", "repeatable", "request_id", "sent", "writes")
+    __slots__ = ("data", "method", "own_s", "repeatable", "request_id", "sent", "writes")
 
-    def __init__(self, method: str, request_id: str | None, data: bytes) -> None:
+    def __init__(self, method: str, request_id: str | None, data: bytes, own_s: float = 0.0) -> None:
+        """`own_s`: seconds that the daemon gives the operation beside those for waiting and answering."""
         self.method = method
+        self.own_s = own_s
         self.request_id = request_id
         self.data = data
         self.writes = method not in READS
@@ -62,8 +64,14 @@ class Request:
         self.sent = False
 
     def allowed_s(self, timeout_s: float) -> float:
-        """Seconds it may take, where others may take `timeout_s`: an hour at least if it is a long one."""
-        return max(timeout_s, LONG_S) if self.method in LONG else timeout_s
+        """Seconds it may take, where others may take `timeout_s`: its own on top, an hour at least if it is long."""
+        return max(timeout_s, LONG_S) if self.method in LONG else timeout_s + self.own_s
+
+
+def _own_s(method: str, params: Mapping[str, Any]) -> float:
+    """Seconds that code to be run may take; nothing where the daemon will refuse what is given."""
+    given = params.get("timeout_s", TIMED[method]) if method in TIMED else 0.0
+    return float(given) if isinstance(given, (int, float)) and 0 <= given <= LONG_S else 0.0
 
 
 class Steps(Protocol):
@@ -186,7 +194,7 @@ class Road:
             message["client"] = self._client
         if request_id is not None:
             message["request_id"] = request_id
-        return Request(method, request_id, wire.encode(message))
+        return Request(method, request_id, wire.encode(message), _own_s(method, params or {}))
 
     async def exchange(self, request: Request, steps: Steps) -> Reply:
         """Send `request` and give back the reply, failures of the daemon's included.

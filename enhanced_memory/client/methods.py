@@ -82,6 +82,9 @@ WRITES = frozenset(
 LONG: frozenset[str] = frozenset([])
 """Operations that work in slices, and may take an hour."""
 
+TIMED = {"execute_code": 30.0, "run_skill": 30.0}
+"""Operations that are given seconds of their own, `timeout_s`, and how many unless the caller says."""
+
 
 def _given(params: dict[str, Any]) -> dict[str, Any]:
     """The parameters that are not None."""

@@ -12,8 +12,8 @@ import pytest
 
 from enhanced_memory.client import BlockingMemoryClient, MemoryClient
 from enhanced_memory.client.connection import Reply
-from enhanced_memory.client.methods import READS, WRITES
-from enhanced_memory.registry import Operation, argument_name, operations
+from enhanced_memory.client.methods import READS, TIMED, WRITES
+from enhanced_memory.registry import Operation, argument_name, fields_of, operations
 
 ROOT = Path(__file__).resolve().parents[2]
 EVERY_OPERATION = sorted(operations().values(), key=lambda operation: operation.name)
@@ -91,3 +91,8 @@ def test_the_client_has_no_method_of_an_operation_that_is_not_there() -> None:
 def test_the_client_repeats_reads_and_writes_in_one_transaction_and_nothing_else() -> None:
     assert {operation.name for operation in operations().values() if not operation.writes} == READS
     assert {name for name, operation in operations().items() if operation.writes and operation.transaction} == WRITES
+
+
+def test_the_client_knows_the_time_of_its_own_that_an_operation_is_given() -> None:
+    timed = {name: fields_of(operation).get("timeout_s") for name, operation in operations().items()}
+    assert {name: field.default for name, field in timed.items() if field is not None} == TIMED

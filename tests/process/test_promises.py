@@ -17,6 +17,7 @@ from typing import Any
 import psutil
 import pytest
 
+from enhanced_memory.client import BlockingMemoryClient
 from tests.conftest import Daemon, StartDaemon
 
 pytestmark = pytest.mark.process
@@ -58,6 +59,16 @@ def test_fifty_clients_with_a_hundred_creates_each_lose_and_double_nothing(start
         if cursor is None:
             break
     assert sorted(seen) == sorted(acknowledged)
+
+
+@pytest.mark.parametrize("method", ["execute_code", "run_skill"])
+def test_a_client_waits_for_code_that_takes_all_the_time_it_was_given(method: str, start_daemon: StartDaemon) -> None:
+    daemon = start_daemon()
+    endless = "while True: pass"
+    with BlockingMemoryClient(daemon.socket_path, timeout_s=1.0) as client:
+        client.save_skill("endless", endless, "never ends")
+        given = {"code": endless} if method == "execute_code" else {"name": "endless"}
+        assert client.call(method, {**given, "timeout_s": 1.0})["code"] == "sandbox_timeout"
 
 
 def test_what_was_acknowledged_is_there_after_a_kill_at_that_very_moment(start_daemon: StartDaemon) -> None:
