@@ -27,11 +27,17 @@ MAX_NESTING: Final = 64
 MAX_INTEGER_DIGITS: Final = 1_000
 """Digits of an integer in a message, far below the 4,300 at which Python refuses to convert one."""
 
+MAX_CONTAINERS: Final = 200_000
+MAX_VALUES: Final = 2_000_000
+"""Lists and objects of a message, and values: honest ones have a tenth of this; more would take gigabytes to hold."""
+
 MAX_LABEL: Final = 128
 """Characters of `namespace`, `client` and `request_id`."""
 
 WAITING: Final = object()
 """What `Framer.next` gives while the rest of a message is still to come."""
+
+_PASSED_OVER: Final = object()
 
 # --------------------------------------------------------------------------------------------------------- messages
 
@@ -49,9 +55,12 @@ def decode(data: bytes) -> Any:
 
     Raises: ParseError: not JSON, not UTF-8, NaN or Infinity, a number too large for either kind, a lone surrogate,
             an integer of more than MAX_INTEGER_DIGITS digits, or more than MAX_NESTING levels.
+            TooLarge: more than MAX_CONTAINERS lists and objects, or MAX_VALUES values.
     """
     if data.count(b"{") + data.count(b"[") > MAX_NESTING:
         _check_nesting(data)
+    if data.count(b",") > MAX_VALUES and _STRINGS.sub(b"", data).count(b",") > MAX_VALUES:
+        raise TooLarge(f"the request has more than {MAX_VALUES:,} values", hint=_IN_PARTS)
     try:
         value = _DECODER.decode(data.decode())
         if _SURROGATE.search(data):
@@ -94,6 +103,7 @@ def _is_label(text: str) -> bool:
     return text.isprintable() and text == text.strip()
 
 
+_IN_PARTS: Final = "send it in parts, a batch in smaller batches"
 _EXAMPLE: Final = 'for example {"method": "ping", "params": {}}'
 _LABELS: Final = frozenset({"namespace", "client", "request_id"})
 _REQUEST_KEYS: Final = frozenset({"method", "params", "id"})
@@ -126,6 +136,8 @@ _BLANKS: Final = re.compile(rb"[ \t\r\n]*+")
 _TEXT: Final = re.compile(rb'[^"\\]*+(?:\\.[^"\\]*+)*+', re.DOTALL)
 """The inside of a string, up to its closing quote; a backslash that is cut from what it escapes is left standing."""
 
+_STRINGS: Final = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"', re.DOTALL)
+
 _BRACKETS: Final = re.compile(
     rb'[^"{}\[\]]*+(?:"[^"\\]*+(?:\\.[^"\\]*+)*+"[^"{}\[\]]*+)*+(?:([{\[]++)|([}\]]++)|(")|\Z)', re.DOTALL
 )
@@ -139,11 +151,18 @@ _SPACE: Final = ord(" ")
 
 
 def _check_nesting(data: bytes) -> None:
-    """Raises: ParseError: more than MAX_NESTING levels. Looked at before parsing, which needs stack for each level."""
-    depth = 0
+    """Raises: ParseError: more than MAX_NESTING levels, TooLarge: more than MAX_CONTAINERS lists and objects.
+
+    Looked at before parsing, which needs stack for each level and memory for each container.
+    """
+    depth = containers = 0
     for match in _BRACKETS.finditer(data):
         if match.lastindex == _OPENING:
-            depth += match.end() - match.start(_OPENING)
+            opened = match.end() - match.start(_OPENING)
+            depth += opened
+            containers += opened
+            if containers > MAX_CONTAINERS:
+                raise TooLarge(f"the request has more than {MAX_CONTAINERS:,} lists and objects", hint=_IN_PARTS)
             if depth > MAX_NESTING:
                 raise ParseError(f"nested deeper than {MAX_NESTING} levels")
         elif match.lastindex == _CLOSING:
@@ -176,6 +195,8 @@ class Framer:
         self._in_text = False
         self._bracketed = False
         self._dropped = 0
+        self._told = False
+        """That the frame at hand is over the limit was raised already; the rest of it is passed over."""
 
     def feed(self, data: bytes) -> None:
         """Take the bytes that came next."""
@@ -191,15 +212,23 @@ class Framer:
         return bool(self._buffer) or self._dropped > 0
 
     @property
-    def too_large(self) -> bool:
-        """Whether the frame that has begun is over the limit already."""
-        return self._dropped > 0
+    def told(self) -> bool:
+        """Whether the frame that has begun is over the limit, and `next` has raised so."""
+        return self._told
 
     def next(self) -> Any:
         """The next message, or WAITING.
 
-        Raises: ParseError, TooLarge: this frame is wrong; the next call goes on behind it.
+        Raises: ParseError, TooLarge: this frame is wrong; the next call goes on behind it. A frame over the limit is
+                told as soon as that is known, once, and its rest is passed over as it comes.
         """
+        passed_over = self._next()
+        while passed_over is _PASSED_OVER:
+            passed_over = self._next()
+        return passed_over
+
+    def _next(self) -> Any:
+        """As `next`, or _PASSED_OVER: a frame ended that was told to be too large before."""
         if not self._dropped and not self._scanned and not self._begin():
             return WAITING
         newline = self._buffer.find(b"\n", self._searched)
@@ -212,6 +241,9 @@ class Framer:
                 message = decode(line)
             except ParseError:
                 self._shared_line = True
+            except TooLarge:
+                self._take(stop, behind=newline >= 0)
+                raise
             else:
                 self._take(stop, behind=newline >= 0)
                 return message
@@ -219,6 +251,9 @@ class Framer:
         if end < 0 and not ended:
             if self._dropped + stop > self._limit:
                 self._drop(self._scanned if self._bracketed else stop)
+                if not self._told:
+                    self._told = True
+                    raise self._over_limit()
             return WAITING
         return self._cut(stop if end < 0 else end)
 
@@ -265,13 +300,17 @@ class Framer:
     def _cut(self, end: int) -> Any:
         """The message in the frame that ends at `end`. Raises: as `next`."""
         if self._dropped + end > self._limit:
+            told, self._told = self._told, False
             self._take(end)
-            raise TooLarge(
-                f"the request is larger than {self._limit:,} bytes", hint="send it in parts, a batch in smaller batches"
-            )
+            if told:
+                return _PASSED_OVER
+            raise self._over_limit()
         frame = bytes(memoryview(self._buffer)[:end])
         self._take(end)
         return decode(frame)
+
+    def _over_limit(self) -> TooLarge:
+        return TooLarge(f"the request is larger than {self._limit:,} bytes", hint=_IN_PARTS)
 
     def _take(self, end: int, behind: int = 0) -> None:
         """Leave the frame that ends at `end`, and so many bytes behind it."""

@@ -27,7 +27,6 @@ from enhanced_memory.errors import (
     ParseError,
     RequestError,
     ShuttingDown,
-    TooLarge,
 )
 from enhanced_memory.settings import Settings
 
@@ -250,7 +249,8 @@ class Listener:
                 try:
                     data = _receive(connection, finish_by)
                 except TimeoutError:
-                    _send(connection, wire.encode(self._unfinished(framer).reply()), settings.reply_timeout_s)
+                    if not framer.told:
+                        _send(connection, wire.encode(self._unfinished().reply()), settings.reply_timeout_s)
                     _part(connection, wait_s=_LINGER_S)
                     return
             framer.feed(data)
@@ -283,13 +283,9 @@ class Listener:
         self._request_log.note(message, reply, time.perf_counter() - started, framer.frame_bytes, len(line))
         return line
 
-    def _unfinished(self, framer: wire.Framer) -> RequestError:
+    def _unfinished(self) -> RequestError:
         """Why a request that was begun is given up."""
         within = f"within {self._settings.request_timeout_s:g} s"
-        if framer.too_large:
-            return TooLarge(
-                f"the request is larger than {self._settings.max_request_bytes:,} bytes and did not end {within}"
-            )
         return ParseError(f"the request was not finished {within}", hint="end it with a newline")
 
 

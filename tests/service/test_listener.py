@@ -285,6 +285,12 @@ def test_a_request_over_the_limit_that_does_not_end_is_too_large_and_the_connect
     assert client.has_ended()
 
 
+def test_a_request_over_the_limit_is_told_so_before_it_ends_and_its_rest_is_passed_over(open_house: OpenHouse) -> None:
+    client = open_house(max_request_bytes=1024).client()
+    assert client.ask(b'{"method":"ping","params":{"text":"' + b"x" * 10_000)["code"] == "too_large"
+    assert client.ask(b"x" * 10_000 + b'"}}\n' + PING) == PONG
+
+
 def test_a_request_of_the_largest_size_is_answered(house: House) -> None:
     client = house.client()
     frame = b'{"method":"ping","params":{"text":"%s"}}'
