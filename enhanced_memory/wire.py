@@ -161,10 +161,10 @@ def _check_nesting(data: bytes) -> None:
             opened = match.end() - match.start(_OPENING)
             depth += opened
             containers += opened
-            if containers > MAX_CONTAINERS:
-                raise TooLarge(f"the request has more than {MAX_CONTAINERS:,} lists and objects", hint=_IN_PARTS)
             if depth > MAX_NESTING:
                 raise ParseError(f"nested deeper than {MAX_NESTING} levels")
+            if containers > MAX_CONTAINERS:
+                raise TooLarge(f"the request has more than {MAX_CONTAINERS:,} lists and objects", hint=_IN_PARTS)
         elif match.lastindex == _CLOSING:
             depth -= match.end() - match.start(_CLOSING)
 

@@ -41,6 +41,9 @@ _BEGUN_BYTES: Final = 256 * 1024
 _LINGER_S: Final = 1.0
 """A connection we end stays open this long, so that a client in the middle of sending can still read why."""
 
+_LOOK_EVERY_S: Final = 1.0
+"""How often to look whether the socket's path is still there."""
+
 _MAX_LINGERING: Final = 64
 """Refused connections kept open at once; the oldest goes when there are more."""
 
@@ -73,15 +76,23 @@ class Listener:
     """Accepts on `server`, which listens and is closed by `drain`, and has `service` answer.
 
     Connections are served at the same time, the requests of one in their order. `settings` gives the limits:
-    max_connections, max_request_bytes, request_timeout_s, reply_timeout_s. An `inherited` socket outlives us: whoever
-    still waits on it when we stop is left to the next daemon.
+    max_connections, max_request_bytes, request_timeout_s, reply_timeout_s. `retake` is asked about once a second for
+    another socket, in the place of one whose path was removed. Without it the socket is another's and outlives us:
+    whoever still waits on it when we stop is left to the next daemon.
     """
 
-    def __init__(self, server: socket.socket, service: Service, settings: Settings, *, inherited: bool = False) -> None:
+    def __init__(
+        self,
+        server: socket.socket,
+        service: Service,
+        settings: Settings,
+        *,
+        retake: Callable[[], socket.socket | None] | None,
+    ) -> None:
         self._server = server
+        self._retake = retake
         self._service = service
         self._settings = settings
-        self._inherited = inherited
         self._connections: set[socket.socket] = set()
         self._lock = threading.Lock()
         self._draining = False
@@ -134,8 +145,12 @@ class Listener:
         poll = select.poll()
         poll.register(self._server, select.POLLIN)
         poll.register(self._woken, select.POLLIN)
+        look_again_at = 0.0
         while not self._draining:
-            poll.poll(_LINGER_S * 1000 if self._refused else None)
+            poll.poll(_LINGER_S * 1000 if self._refused or self._retake else None)
+            if self._retake and time.monotonic() >= look_again_at:
+                look_again_at = time.monotonic() + _LOOK_EVERY_S
+                self._move(poll, self._retake())
             try:
                 self._accept()
             except Exception:  # one newcomer is lost; without us all would be
@@ -143,9 +158,22 @@ class Listener:
             self._part_with_refused(time.monotonic())
             if self._spare is None and not self._refused:
                 self._spare = _spare_descriptor()
-        while not self._inherited and self._accept():
+        while self._retake and self._accept():
             pass
         self._server.close()
+
+    def _move(self, poll: select.poll, server: socket.socket | None) -> None:
+        """Accept on another socket from now on, after those who wait at the old one."""
+        if server is None:
+            return
+        log.warning("the socket's path was removed and is taken again")
+        while self._accept():
+            pass
+        poll.unregister(self._server)
+        self._server.close()
+        server.setblocking(False)
+        poll.register(server, select.POLLIN)
+        self._server = server
 
     def _accept(self) -> bool:
         """Take one newcomer, if there is one: serve it, or say why not."""

@@ -27,7 +27,7 @@ from enhanced_memory.errors import EnhancedMemoryError, InvalidParams, ServiceEr
 from enhanced_memory.service import systemd
 from enhanced_memory.service.dispatcher import MemoryDBService
 from enhanced_memory.service.listener import Listener
-from enhanced_memory.service.lock import locked
+from enhanced_memory.service.lock import claimed, locked
 from enhanced_memory.service.logs import logging_to_stderr
 from enhanced_memory.service.socket_path import listening
 from enhanced_memory.settings import Settings
@@ -95,8 +95,8 @@ def run(settings: Settings) -> None:
     _prepare_process(settings)
     bell = _Bell()
     with _database_locked(settings.db_path), contextlib.closing(MemoryDBService(settings)) as service:
-        with _server(settings) as (server, inherited):
-            listener = Listener(server, service, settings, inherited=inherited)
+        with _server(settings) as (server, retake):
+            listener = Listener(server, service, settings, retake=retake)
             listener.start()
             _say_ready(server, settings)
             _start_watchdog(service)
@@ -135,19 +135,20 @@ def _database_locked(db_path: str) -> Iterator[None]:
         os.makedirs(os.path.dirname(real_path), mode=0o700, exist_ok=True)
     except OSError as error:
         raise ServiceError(f"cannot make the folder of the database {db_path}: {error.strerror}") from error
-    with locked(f"{real_path}.lock", f"the database {db_path}", "choose another database with --db"):
+    what, way_out = f"the database {db_path}", "choose another database with --db"
+    with locked(f"{real_path}.lock", what, way_out), claimed(real_path, what, way_out):
         yield
 
 
 @contextlib.contextmanager
-def _server(settings: Settings) -> Iterator[tuple[socket.socket, bool]]:
-    """The listening socket, and whether it is systemd's."""
+def _server(settings: Settings) -> Iterator[tuple[socket.socket, Callable[[], socket.socket | None] | None]]:
+    """The listening socket, and unless it is systemd's what takes its path again when it was removed."""
     inherited = systemd.inherited_socket()
     if inherited is not None:
-        yield inherited, True
+        yield inherited, None
     else:
-        with listening(settings.socket_path, backlog=settings.max_connections) as server:
-            yield server, False
+        with listening(settings.socket_path, backlog=settings.max_connections) as place:
+            yield place.server, place.retake
 
 
 def _say_ready(server: socket.socket, settings: Settings) -> None:

@@ -103,7 +103,7 @@ class House:
         server = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         server.bind(path)
         server.listen(128)
-        self.listener = Listener(server, self.service, settings)
+        self.listener = Listener(server, self.service, settings, retake=lambda: None)
         self.listener.start()
 
     def client(self) -> Client:

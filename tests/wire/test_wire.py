@@ -211,7 +211,7 @@ def test_a_message_of_very_many_values_is_too_large_but_commas_in_its_texts_do_n
     framer.feed(b"[" + b"0," * (wire.MAX_VALUES + 1) + b"0]\n")
     with pytest.raises(TooLarge, match="values"):
         framer.next()
-    text = ",\"" * (wire.MAX_VALUES + 1)
+    text = ',"' * (wire.MAX_VALUES + 1)
     framer.feed(wire.encode({"text": text}))
     assert framer.next() == {"text": text}
 
