@@ -145,6 +145,10 @@ _BRACKETS: Final = re.compile(
 
 Every quantifier is possessive: each byte is looked at once, whatever the bytes are.
 """
+_MAX_BRACKETS: Final = 2 * MAX_CONTAINERS + MAX_NESTING
+"""Runs of brackets a frame may have before it is not searched on: each costs about a microsecond."""
+
+_TOO_DEEP: Final = f"nested deeper than {MAX_NESTING} levels"
 _OPENING, _CLOSING, _OPEN_STRING = 1, 2, 3
 _QUOTE: Final = ord('"')
 _SPACE: Final = ord(" ")
@@ -162,11 +166,15 @@ def _check_nesting(data: bytes) -> None:
             depth += opened
             containers += opened
             if depth > MAX_NESTING:
-                raise ParseError(f"nested deeper than {MAX_NESTING} levels")
+                raise ParseError(_TOO_DEEP)
             if containers > MAX_CONTAINERS:
-                raise TooLarge(f"the request has more than {MAX_CONTAINERS:,} lists and objects", hint=_IN_PARTS)
+                raise _too_many_containers()
         elif match.lastindex == _CLOSING:
             depth -= match.end() - match.start(_CLOSING)
+
+
+def _too_many_containers() -> TooLarge:
+    return TooLarge(f"the request has more than {MAX_CONTAINERS:,} lists and objects", hint=_IN_PARTS)
 
 
 class Framer:
@@ -195,6 +203,9 @@ class Framer:
         self._in_text = False
         self._bracketed = False
         self._dropped = 0
+        self._brackets = 0
+        self._hopeless = False
+        """The frame at hand has too many brackets to search on; it was told, and ends with its line."""
         self._told = False
         """That the frame at hand is over the limit was raised already; the rest of it is passed over."""
 
@@ -212,9 +223,14 @@ class Framer:
         return bool(self._buffer) or self._dropped > 0
 
     @property
+    def held_bytes(self) -> int:
+        """Bytes that are held: fed, and neither handed out nor forgotten."""
+        return len(self._buffer)
+
+    @property
     def told(self) -> bool:
         """Whether the frame that has begun is over the limit, and `next` has raised so."""
-        return self._told
+        return self._told or self._hopeless
 
     def next(self) -> Any:
         """The next message, or WAITING.
@@ -235,6 +251,8 @@ class Framer:
         stop = len(self._buffer) if newline < 0 else newline
         self._searched = stop
         ended = newline >= 0 or self._closed
+        if self._hopeless:
+            return self._pass_over(stop, ended=ended, behind=newline >= 0)
         if ended and stop <= self._limit and not self._dropped and not self._shared_line:
             line = bytes(memoryview(self._buffer)[:stop])
             try:
@@ -275,6 +293,12 @@ class Framer:
             return -1
         for match in _BRACKETS.finditer(self._buffer, self._scanned, stop):
             self._scanned = match.end()
+            self._brackets += 1
+            if self._brackets > _MAX_BRACKETS:
+                self._hopeless = True
+                if self._told:
+                    return -1
+                raise ParseError(_TOO_DEEP) if self._depth > MAX_NESTING else _too_many_containers()
             if match.lastindex == _OPENING:
                 self._depth += match.end() - match.start(_OPENING)
             elif match.lastindex == _CLOSING:
@@ -309,6 +333,15 @@ class Framer:
         self._take(end)
         return decode(frame)
 
+    def _pass_over(self, stop: int, *, ended: bool, behind: bool) -> Any:
+        """Forget what came of a hopeless frame, up to the end of its line."""
+        if not ended:
+            self._drop(stop)
+            return WAITING
+        self._take(stop, behind)
+        self._hopeless = self._told = False
+        return _PASSED_OVER
+
     def _over_limit(self) -> TooLarge:
         return TooLarge(f"the request is larger than {self._limit:,} bytes", hint=_IN_PARTS)
 
@@ -316,7 +349,7 @@ class Framer:
         """Leave the frame that ends at `end`, and so many bytes behind it."""
         self.frame_bytes = self._dropped + end
         self._discard(end + behind)
-        self._scanned = self._depth = self._dropped = 0
+        self._scanned = self._depth = self._dropped = self._brackets = 0
         self._in_text = False
 
     def _drop(self, count: int) -> None:

@@ -38,6 +38,14 @@ _IDLE_BYTES: Final = 16 * 1024
 _BEGUN_BYTES: Final = 256 * 1024
 """Read at once while a request is under way; about what the kernel keeps for a Unix socket."""
 
+_LARGE_BYTES: Final = 1024 * 1024
+_LARGE_AT_ONCE: Final = 2
+"""Requests from this size on are parsed and answered so many at a time: each takes a multiple of itself in memory, and
+holds the interpreter while it is parsed."""
+
+_MAX_HELD_BYTES: Final = 256 * 1024 * 1024
+"""Bytes of unfinished large requests that are held for all connections together."""
+
 _LINGER_S: Final = 1.0
 """A connection we end stays open this long, so that a client in the middle of sending can still read why."""
 
@@ -100,6 +108,8 @@ class Listener:
         self._refused: deque[tuple[float, socket.socket]] = deque()
         self._wake, self._woken = socket.socketpair()
         self._spare = _spare_descriptor()
+        self._large = threading.BoundedSemaphore(_LARGE_AT_ONCE)
+        self._held = _Held(_MAX_HELD_BYTES)
         self._request_log = _RequestLog()
         self._acceptor = threading.Thread(target=self._accept_all, name="acceptor", daemon=True)
 
@@ -250,6 +260,7 @@ class Listener:
             connection.close()
 
     def _forget(self, connection: socket.socket) -> None:
+        self._held.note(connection, 0)
         with self._lock:
             self._connections.discard(connection)
             self._service.gauges.connections = len(self._connections)
@@ -263,7 +274,12 @@ class Listener:
         finish_by: float | None = None  # when the request that has begun must be there
         ended = False
         while True:
-            line = self._next_reply(framer)
+            try:
+                line = self._next_in_turn(connection, framer)
+            except Busy as error:
+                _send(connection, wire.encode(error.reply()), settings.reply_timeout_s)
+                _part(connection, wait_s=_LINGER_S)
+                return
             if line is not None:
                 finish_by = None
                 _send(connection, line, settings.reply_timeout_s)
@@ -285,6 +301,18 @@ class Listener:
             if not data:
                 framer.close()
                 ended = True
+
+    def _next_in_turn(self, connection: socket.socket, framer: wire.Framer) -> bytes | None:
+        """As `_next_reply`, with few large requests at once. Raises: Busy: there are too many already."""
+        self._held.note(connection, framer.held_bytes)
+        if framer.held_bytes < _LARGE_BYTES:
+            return self._next_reply(framer)
+        if not self._large.acquire(timeout=self._settings.operation_timeout_s):
+            raise _busy("too many large requests are under way")
+        try:
+            return self._next_reply(framer)
+        finally:
+            self._large.release()
 
     def _next_reply(self, framer: wire.Framer) -> bytes | None:
         """The reply to the next request, as a line; None while there is none."""
@@ -315,6 +343,31 @@ class Listener:
         """Why a request that was begun is given up."""
         within = f"within {self._settings.request_timeout_s:g} s"
         return ParseError(f"the request was not finished {within}", hint="end it with a newline")
+
+
+class _Held:
+    """How many bytes of large requests are held for all connections together. Safe for many threads."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._lock = threading.Lock()
+        self._by_connection: dict[socket.socket, int] = {}
+        self._total = 0
+
+    def note(self, connection: socket.socket, held_bytes: int) -> None:
+        """Note what a connection holds. Raises: Busy: it is large, and too much would be held with it."""
+        if held_bytes < _LARGE_BYTES:
+            if connection not in self._by_connection:
+                return
+            held_bytes = 0
+        with self._lock:
+            before = self._by_connection.pop(connection, 0)
+            self._total += held_bytes - before
+            if held_bytes:
+                self._by_connection[connection] = held_bytes
+            if held_bytes <= before or self._total <= self._limit:
+                return
+        raise _busy("too many large requests are being sent")
 
 
 class _RequestLog:

@@ -7,6 +7,7 @@ to bottom: lock, store, socket, serve, drain, close.
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import dataclasses
 import logging
 import os
@@ -44,6 +45,9 @@ _SHORT_FLAGS: Final = {"db_path": "--db", "socket_path": "--socket"}
 
 _OTHER_DESCRIPTORS: Final = 256
 """Open files beside one for each connection: database, log, locks, programs we start."""
+
+_MALLOC_OPTIONS: Final = {-1: 1024 * 1024, -3: 256 * 1024, -8: 2}
+"""M_TRIM_THRESHOLD and M_MMAP_THRESHOLD in bytes, M_ARENA_MAX, by their numbers in malloc.h of glibc."""
 
 _STACK_BYTES: Final = 1024 * 1024
 """Stack of a thread. A request needs a few dozen kilobytes: messages nest 64 levels at most."""
@@ -119,12 +123,25 @@ def _prepare_process(settings: Settings) -> None:
             os.open(os.devnull, os.O_RDWR)
     os.umask(0o077)
     threading.stack_size(_STACK_BYTES)
+    _give_memory_back()
     wanted = settings.max_connections + _OTHER_DESCRIPTORS
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     limit = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
     if soft != resource.RLIM_INFINITY and soft < limit:
         with contextlib.suppress(OSError, ValueError):  # then connections are refused earlier, and the log says so
             resource.setrlimit(resource.RLIMIT_NOFILE, (limit, hard))
+
+
+def _give_memory_back() -> None:
+    """Have glibc return large blocks when they are freed, and share its heaps among threads.
+
+    By itself it keeps blocks of up to 32 MiB once one was freed, in a heap for each of many threads: a few large
+    requests would stay with the daemon as hundreds of megabytes for good (mallopt(3)). Elsewhere nothing is done.
+    """
+    with contextlib.suppress(OSError, AttributeError):
+        mallopt = ctypes.CDLL(None).mallopt
+        for parameter, value in _MALLOC_OPTIONS.items():
+            mallopt(parameter, value)
 
 
 @contextlib.contextmanager

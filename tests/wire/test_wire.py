@@ -206,6 +206,24 @@ def test_a_message_of_very_many_lists_and_objects_is_too_large_and_the_next_one_
     assert framer.next() == {"b": 2}
 
 
+@pytest.mark.parametrize(("piece", "code"), [(b"[],", "too_large"), (b'{"a":', "parse_error")])
+def test_a_frame_of_very_many_brackets_is_told_before_it_ends_and_passed_over_to_the_end_of_its_line(
+    piece: bytes, code: str
+) -> None:
+    framer = wire.Framer(16 * 1024 * 1024)
+    framer.feed(b"[")
+    told = []
+    for _ in range(2 * wire.MAX_CONTAINERS // 1000 + 100):
+        framer.feed(piece * 1000)
+        try:
+            assert framer.next() is wire.WAITING
+        except RequestError as error:
+            told.append(error.code)
+    assert told == [code]
+    framer.feed(b'\n{"b":2}')
+    assert framer.next() == {"b": 2}
+
+
 def test_a_message_of_very_many_values_is_too_large_but_commas_in_its_texts_do_not_count() -> None:
     framer = wire.Framer(16 * 1024 * 1024)
     framer.feed(b"[" + b"0," * (wire.MAX_VALUES + 1) + b"0]\n")
