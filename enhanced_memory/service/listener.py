@@ -8,6 +8,7 @@ means, and whether it is one, the service says.
 from __future__ import annotations
 
 import contextlib
+import functools
 import logging
 import os
 import secrets
@@ -38,10 +39,10 @@ _IDLE_BYTES: Final = 16 * 1024
 _BEGUN_BYTES: Final = 256 * 1024
 """Read at once while a request is under way; about what the kernel keeps for a Unix socket."""
 
-_LARGE_BYTES: Final = 1024 * 1024
-_LARGE_AT_ONCE: Final = 2
-"""Requests from this size on are parsed and answered so many at a time: each takes a multiple of itself in memory, and
-holds the interpreter while it is parsed."""
+_LARGE_BYTES: Final = 256 * 1024
+_LARGE_AT_ONCE: Final = 4
+"""Requests from this size on are parsed one at a time, which holds the interpreter, and so many are answered at a time:
+each takes a multiple of itself in memory."""
 
 _MAX_HELD_BYTES: Final = 256 * 1024 * 1024
 """Bytes of unfinished large requests that are held for all connections together."""
@@ -109,6 +110,7 @@ class Listener:
         self._wake, self._woken = socket.socketpair()
         self._spare = _spare_descriptor()
         self._large = threading.BoundedSemaphore(_LARGE_AT_ONCE)
+        self._large_parsing = threading.Lock()
         self._held = _Held(_MAX_HELD_BYTES)
         self._request_log = _RequestLog()
         self._acceptor = threading.Thread(target=self._accept_all, name="acceptor", daemon=True)
@@ -306,20 +308,24 @@ class Listener:
         """As `_next_reply`, with few large requests at once. Raises: Busy: there are too many already."""
         self._held.note(connection, framer.held_bytes)
         if framer.held_bytes < _LARGE_BYTES:
-            return self._next_reply(framer)
+            return self._next_reply(framer.next, framer)
         if not self._large.acquire(timeout=self._settings.operation_timeout_s):
             raise _busy("too many large requests are under way")
         try:
-            return self._next_reply(framer)
+            return self._next_reply(functools.partial(self._parse_alone, framer), framer)
         finally:
             self._large.release()
 
-    def _next_reply(self, framer: wire.Framer) -> bytes | None:
-        """The reply to the next request, as a line; None while there is none."""
+    def _parse_alone(self, framer: wire.Framer) -> Any:
+        with self._large_parsing:
+            return framer.next()
+
+    def _next_reply(self, parse: Callable[[], Any], framer: wire.Framer) -> bytes | None:
+        """The reply to the next request, which `parse` gives, as a line; None while there is none."""
         started = time.perf_counter()
         message = None
         try:
-            message = framer.next()
+            message = parse()
         except RequestError as error:  # of a frame that is no message, and so has no id
             reply = (_shutting_down() if self._draining else error).reply()
             line = wire.encode(reply)

@@ -11,7 +11,7 @@ import socket
 import sqlite3
 import stat
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -245,12 +245,8 @@ def test_clients_that_vanish_in_the_middle_of_a_request_leave_nothing_half_done(
     assert names(daemon) == {"z"}
 
 
-@pytest.fixture
-def reader(start_daemon: StartDaemon) -> Iterator[Any]:
-    yield start_daemon("--reply-timeout-s", "0.5")
-
-
-def test_a_client_that_does_not_read_its_replies_holds_up_nobody(reader: Any) -> None:
+def test_a_client_that_does_not_read_its_replies_holds_up_nobody(start_daemon: StartDaemon) -> None:
+    reader = start_daemon("--reply-timeout-s", "0.5")
     assert reader.ask("create_entities", create(*map(str, range(500)), text="long " * 100))["success"]
     with reader.connect() as lazy:
         lazy.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)

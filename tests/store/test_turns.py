@@ -23,8 +23,13 @@ def test_whoever_asked_first_gets_the_next_place_and_nobody_overtakes() -> None:
     assert turns.enter(0)
     order: list[int] = []
     threads = []
+
+    def wait(number: int) -> None:
+        assert turns.enter(BOUND_S)
+        order.append(number)
+
     for number in range(20):
-        thread = threading.Thread(target=lambda number=number: (turns.enter(BOUND_S), order.append(number)))  # type: ignore[misc]
+        thread = threading.Thread(target=wait, args=(number,))
         thread.start()
         while len(turns._waiting) != number + 1:
             thread.join(0.001)

@@ -277,7 +277,7 @@ class SQLiteStore:
                     connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
             raise ReadOnly(
                 f"{path} was removed or replaced while the daemon had it open, so nothing more is written",
-                hint="reading goes on; put the file back or take a backup, then stop the daemon: it starts anew by itself",
+                hint="reading goes on; put the file back, or take a backup and stop the daemon, which starts anew",
             )
 
     def tidy(self, connection: Connection, idle: bool) -> None:
