@@ -59,7 +59,7 @@ class Failing(connections.Connection):
     fails_at = 0
     count = 0
 
-    def execute(self, statement: str, *parameters: Any) -> sqlite3.Cursor:  # type: ignore[override]
+    def execute(self, statement: str, *parameters: Any) -> sqlite3.Cursor:
         if Failing.fails_at and not statement.startswith(("BEGIN", "ROLLBACK", "RELEASE", "SAVEPOINT", "PRAGMA")):
             Failing.count += 1
             if Failing.count == Failing.fails_at:
