@@ -27,11 +27,17 @@ MAX_NESTING: Final = 64
 MAX_INTEGER_DIGITS: Final = 1_000
 """Digits of an integer in a message, far below the 4,300 at which Python refuses to convert one."""
 
+MAX_CONTAINERS: Final = 200_000
+MAX_VALUES: Final = 2_000_000
+"""Lists and objects of a message, and values: honest ones have a tenth of this; more would take gigabytes to hold."""
+
 MAX_LABEL: Final = 128
 """Characters of `namespace`, `client` and `request_id`."""
 
 WAITING: Final = object()
 """What `Framer.next` gives while the rest of a message is still to come."""
+
+_PASSED_OVER: Final = object()
 
 # --------------------------------------------------------------------------------------------------------- messages
 
@@ -49,9 +55,12 @@ def decode(data: bytes) -> Any:
 
     Raises: ParseError: not JSON, not UTF-8, NaN or Infinity, a number too large for either kind, a lone surrogate,
             an integer of more than MAX_INTEGER_DIGITS digits, or more than MAX_NESTING levels.
+            TooLarge: more than MAX_CONTAINERS lists and objects, or MAX_VALUES values.
     """
     if data.count(b"{") + data.count(b"[") > MAX_NESTING:
         _check_nesting(data)
+    if data.count(b",") > MAX_VALUES and _STRINGS.sub(b"", data).count(b",") > MAX_VALUES:
+        raise TooLarge(f"the request has more than {MAX_VALUES:,} values", hint=_IN_PARTS)
     try:
         value = _DECODER.decode(data.decode())
         if _SURROGATE.search(data):
@@ -94,6 +103,7 @@ def _is_label(text: str) -> bool:
     return text.isprintable() and text == text.strip()
 
 
+_IN_PARTS: Final = "send it in parts, a batch in smaller batches"
 _EXAMPLE: Final = 'for example {"method": "ping", "params": {}}'
 _LABELS: Final = frozenset({"namespace", "client", "request_id"})
 _REQUEST_KEYS: Final = frozenset({"method", "params", "id"})
@@ -126,6 +136,8 @@ _BLANKS: Final = re.compile(rb"[ \t\r\n]*+")
 _TEXT: Final = re.compile(rb'[^"\\]*+(?:\\.[^"\\]*+)*+', re.DOTALL)
 """The inside of a string, up to its closing quote; a backslash that is cut from what it escapes is left standing."""
 
+_STRINGS: Final = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"', re.DOTALL)
+
 _BRACKETS: Final = re.compile(
     rb'[^"{}\[\]]*+(?:"[^"\\]*+(?:\\.[^"\\]*+)*+"[^"{}\[\]]*+)*+(?:([{\[]++)|([}\]]++)|(")|\Z)', re.DOTALL
 )
@@ -133,21 +145,36 @@ _BRACKETS: Final = re.compile(
 
 Every quantifier is possessive: each byte is looked at once, whatever the bytes are.
 """
+_MAX_BRACKETS: Final = 2 * MAX_CONTAINERS + MAX_NESTING
+"""Runs of brackets a frame may have before it is not searched on: each costs about a microsecond."""
+
+_TOO_DEEP: Final = f"nested deeper than {MAX_NESTING} levels"
 _OPENING, _CLOSING, _OPEN_STRING = 1, 2, 3
 _QUOTE: Final = ord('"')
 _SPACE: Final = ord(" ")
 
 
 def _check_nesting(data: bytes) -> None:
-    """Raises: ParseError: more than MAX_NESTING levels. Looked at before parsing, which needs stack for each level."""
-    depth = 0
+    """Raises: ParseError: more than MAX_NESTING levels, TooLarge: more than MAX_CONTAINERS lists and objects.
+
+    Looked at before parsing, which needs stack for each level and memory for each container.
+    """
+    depth = containers = 0
     for match in _BRACKETS.finditer(data):
         if match.lastindex == _OPENING:
-            depth += match.end() - match.start(_OPENING)
+            opened = match.end() - match.start(_OPENING)
+            depth += opened
+            containers += opened
             if depth > MAX_NESTING:
-                raise ParseError(f"nested deeper than {MAX_NESTING} levels")
+                raise ParseError(_TOO_DEEP)
+            if containers > MAX_CONTAINERS:
+                raise _too_many_containers()
         elif match.lastindex == _CLOSING:
             depth -= match.end() - match.start(_CLOSING)
+
+
+def _too_many_containers() -> TooLarge:
+    return TooLarge(f"the request has more than {MAX_CONTAINERS:,} lists and objects", hint=_IN_PARTS)
 
 
 class Framer:
@@ -176,6 +203,11 @@ class Framer:
         self._in_text = False
         self._bracketed = False
         self._dropped = 0
+        self._brackets = 0
+        self._hopeless = False
+        """The frame at hand has too many brackets to search on; it was told, and ends with its line."""
+        self._told = False
+        """That the frame at hand is over the limit was raised already; the rest of it is passed over."""
 
     def feed(self, data: bytes) -> None:
         """Take the bytes that came next."""
@@ -191,27 +223,45 @@ class Framer:
         return bool(self._buffer) or self._dropped > 0
 
     @property
-    def too_large(self) -> bool:
-        """Whether the frame that has begun is over the limit already."""
-        return self._dropped > 0
+    def held_bytes(self) -> int:
+        """Bytes that are held: fed, and neither handed out nor forgotten."""
+        return len(self._buffer)
+
+    @property
+    def told(self) -> bool:
+        """Whether the frame that has begun is over the limit, and `next` has raised so."""
+        return self._told or self._hopeless
 
     def next(self) -> Any:
         """The next message, or WAITING.
 
-        Raises: ParseError, TooLarge: this frame is wrong; the next call goes on behind it.
+        Raises: ParseError, TooLarge: this frame is wrong; the next call goes on behind it. A frame over the limit is
+                told as soon as that is known, once, and its rest is passed over as it comes.
         """
+        passed_over = self._next()
+        while passed_over is _PASSED_OVER:
+            passed_over = self._next()
+        return passed_over
+
+    def _next(self) -> Any:
+        """As `next`, or _PASSED_OVER: a frame ended that was told to be too large before."""
         if not self._dropped and not self._scanned and not self._begin():
             return WAITING
         newline = self._buffer.find(b"\n", self._searched)
         stop = len(self._buffer) if newline < 0 else newline
         self._searched = stop
         ended = newline >= 0 or self._closed
+        if self._hopeless:
+            return self._pass_over(stop, ended=ended, behind=newline >= 0)
         if ended and stop <= self._limit and not self._dropped and not self._shared_line:
             line = bytes(memoryview(self._buffer)[:stop])
             try:
                 message = decode(line)
             except ParseError:
                 self._shared_line = True
+            except TooLarge:
+                self._take(stop, behind=newline >= 0)
+                raise
             else:
                 self._take(stop, behind=newline >= 0)
                 return message
@@ -219,6 +269,9 @@ class Framer:
         if end < 0 and not ended:
             if self._dropped + stop > self._limit:
                 self._drop(self._scanned if self._bracketed else stop)
+                if not self._told:
+                    self._told = True
+                    raise self._over_limit()
             return WAITING
         return self._cut(stop if end < 0 else end)
 
@@ -240,6 +293,12 @@ class Framer:
             return -1
         for match in _BRACKETS.finditer(self._buffer, self._scanned, stop):
             self._scanned = match.end()
+            self._brackets += 1
+            if self._brackets > _MAX_BRACKETS:
+                self._hopeless = True
+                if self._told:
+                    return -1
+                raise ParseError(_TOO_DEEP) if self._depth > MAX_NESTING else _too_many_containers()
             if match.lastindex == _OPENING:
                 self._depth += match.end() - match.start(_OPENING)
             elif match.lastindex == _CLOSING:
@@ -265,19 +324,32 @@ class Framer:
     def _cut(self, end: int) -> Any:
         """The message in the frame that ends at `end`. Raises: as `next`."""
         if self._dropped + end > self._limit:
+            told, self._told = self._told, False
             self._take(end)
-            raise TooLarge(
-                f"the request is larger than {self._limit:,} bytes", hint="send it in parts, a batch in smaller batches"
-            )
+            if told:
+                return _PASSED_OVER
+            raise self._over_limit()
         frame = bytes(memoryview(self._buffer)[:end])
         self._take(end)
         return decode(frame)
+
+    def _pass_over(self, stop: int, *, ended: bool, behind: bool) -> Any:
+        """Forget what came of a hopeless frame, up to the end of its line."""
+        if not ended:
+            self._drop(stop)
+            return WAITING
+        self._take(stop, behind)
+        self._hopeless = self._told = False
+        return _PASSED_OVER
+
+    def _over_limit(self) -> TooLarge:
+        return TooLarge(f"the request is larger than {self._limit:,} bytes", hint=_IN_PARTS)
 
     def _take(self, end: int, behind: int = 0) -> None:
         """Leave the frame that ends at `end`, and so many bytes behind it."""
         self.frame_bytes = self._dropped + end
         self._discard(end + behind)
-        self._scanned = self._depth = self._dropped = 0
+        self._scanned = self._depth = self._dropped = self._brackets = 0
         self._in_text = False
 
     def _drop(self, count: int) -> None:

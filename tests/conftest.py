@@ -10,7 +10,7 @@ import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -78,11 +78,14 @@ StartDaemon = Callable[..., Daemon]
 
 @pytest.fixture
 def run_daemon(home: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
-    """Start the daemon's command with these arguments; whatever still runs at the test's end is killed."""
+    """Start the daemon's command with these arguments; whatever still runs at the test's end is killed.
+
+    `inside` is a command that runs the daemon's, as `unshare` and `strace` do.
+    """
     processes: list[subprocess.Popen[str]] = []
 
-    def run(*arguments: str | Path, **options: Any) -> subprocess.Popen[str]:
-        command = [sys.executable, str(ROOT / "memory_db_service.py"), *map(str, arguments)]
+    def run(*arguments: str | Path, inside: Sequence[str] = (), **options: Any) -> subprocess.Popen[str]:
+        command = [*inside, sys.executable, str(ROOT / "memory_db_service.py"), *map(str, arguments)]
         # Standard error goes to a file, since nobody reads a pipe while the test runs.
         with (home / f"daemon{len(processes)}.log").open("wb") as log:
             pipes = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": log, **options}

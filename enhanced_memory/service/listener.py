@@ -8,6 +8,7 @@ means, and whether it is one, the service says.
 from __future__ import annotations
 
 import contextlib
+import functools
 import logging
 import os
 import secrets
@@ -27,7 +28,6 @@ from enhanced_memory.errors import (
     ParseError,
     RequestError,
     ShuttingDown,
-    TooLarge,
 )
 from enhanced_memory.settings import Settings
 
@@ -39,8 +39,19 @@ _IDLE_BYTES: Final = 16 * 1024
 _BEGUN_BYTES: Final = 256 * 1024
 """Read at once while a request is under way; about what the kernel keeps for a Unix socket."""
 
+_LARGE_BYTES: Final = 256 * 1024
+_LARGE_AT_ONCE: Final = 4
+"""Requests from this size on are parsed one at a time, which holds the interpreter, and so many are answered at a time:
+each takes a multiple of itself in memory."""
+
+_MAX_HELD_BYTES: Final = 256 * 1024 * 1024
+"""Bytes of unfinished large requests that are held for all connections together."""
+
 _LINGER_S: Final = 1.0
 """A connection we end stays open this long, so that a client in the middle of sending can still read why."""
+
+_LOOK_EVERY_S: Final = 1.0
+"""How often to look whether the socket's path is still there."""
 
 _MAX_LINGERING: Final = 64
 """Refused connections kept open at once; the oldest goes when there are more."""
@@ -74,15 +85,23 @@ class Listener:
     """Accepts on `server`, which listens and is closed by `drain`, and has `service` answer.
 
     Connections are served at the same time, the requests of one in their order. `settings` gives the limits:
-    max_connections, max_request_bytes, request_timeout_s, reply_timeout_s. An `inherited` socket outlives us: whoever
-    still waits on it when we stop is left to the next daemon.
+    max_connections, max_request_bytes, request_timeout_s, reply_timeout_s. `retake` is asked about once a second for
+    another socket, in the place of one whose path was removed. Without it the socket is another's and outlives us:
+    whoever still waits on it when we stop is left to the next daemon.
     """
 
-    def __init__(self, server: socket.socket, service: Service, settings: Settings, *, inherited: bool = False) -> None:
+    def __init__(
+        self,
+        server: socket.socket,
+        service: Service,
+        settings: Settings,
+        *,
+        retake: Callable[[], socket.socket | None] | None,
+    ) -> None:
         self._server = server
+        self._retake = retake
         self._service = service
         self._settings = settings
-        self._inherited = inherited
         self._connections: set[socket.socket] = set()
         self._lock = threading.Lock()
         self._draining = False
@@ -90,6 +109,9 @@ class Listener:
         self._refused: deque[tuple[float, socket.socket]] = deque()
         self._wake, self._woken = socket.socketpair()
         self._spare = _spare_descriptor()
+        self._large = threading.BoundedSemaphore(_LARGE_AT_ONCE)
+        self._large_parsing = threading.Lock()
+        self._held = _Held(_MAX_HELD_BYTES)
         self._request_log = _RequestLog()
         self._acceptor = threading.Thread(target=self._accept_all, name="acceptor", daemon=True)
 
@@ -135,8 +157,12 @@ class Listener:
         poll = select.poll()
         poll.register(self._server, select.POLLIN)
         poll.register(self._woken, select.POLLIN)
+        look_again_at = 0.0
         while not self._draining:
-            poll.poll(_LINGER_S * 1000 if self._refused else None)
+            poll.poll(_LINGER_S * 1000 if self._refused or self._retake else None)
+            if self._retake and time.monotonic() >= look_again_at:
+                look_again_at = time.monotonic() + _LOOK_EVERY_S
+                self._move(poll, self._retake())
             try:
                 self._accept()
             except Exception:  # one newcomer is lost; without us all would be
@@ -144,9 +170,22 @@ class Listener:
             self._part_with_refused(time.monotonic())
             if self._spare is None and not self._refused:
                 self._spare = _spare_descriptor()
-        while not self._inherited and self._accept():
+        while self._retake and self._accept():
             pass
         self._server.close()
+
+    def _move(self, poll: select.poll, server: socket.socket | None) -> None:
+        """Accept on another socket from now on, after those who wait at the old one."""
+        if server is None:
+            return
+        log.warning("the socket's path was removed and is taken again")
+        while self._accept():
+            pass
+        poll.unregister(self._server)
+        self._server.close()
+        server.setblocking(False)
+        poll.register(server, select.POLLIN)
+        self._server = server
 
     def _accept(self) -> bool:
         """Take one newcomer, if there is one: serve it, or say why not."""
@@ -223,6 +262,7 @@ class Listener:
             connection.close()
 
     def _forget(self, connection: socket.socket) -> None:
+        self._held.note(connection, 0)
         with self._lock:
             self._connections.discard(connection)
             self._service.gauges.connections = len(self._connections)
@@ -236,7 +276,12 @@ class Listener:
         finish_by: float | None = None  # when the request that has begun must be there
         ended = False
         while True:
-            line = self._next_reply(framer)
+            try:
+                line = self._next_in_turn(connection, framer)
+            except Busy as error:
+                _send(connection, wire.encode(error.reply()), settings.reply_timeout_s)
+                _part(connection, wait_s=_LINGER_S)
+                return
             if line is not None:
                 finish_by = None
                 _send(connection, line, settings.reply_timeout_s)
@@ -250,7 +295,8 @@ class Listener:
                 try:
                     data = _receive(connection, finish_by)
                 except TimeoutError:
-                    _send(connection, wire.encode(self._unfinished(framer).reply()), settings.reply_timeout_s)
+                    if not framer.told:
+                        _send(connection, wire.encode(self._unfinished().reply()), settings.reply_timeout_s)
                     _part(connection, wait_s=_LINGER_S)
                     return
             framer.feed(data)
@@ -258,12 +304,28 @@ class Listener:
                 framer.close()
                 ended = True
 
-    def _next_reply(self, framer: wire.Framer) -> bytes | None:
-        """The reply to the next request, as a line; None while there is none."""
+    def _next_in_turn(self, connection: socket.socket, framer: wire.Framer) -> bytes | None:
+        """As `_next_reply`, with few large requests at once. Raises: Busy: there are too many already."""
+        self._held.note(connection, framer.held_bytes)
+        if framer.held_bytes < _LARGE_BYTES:
+            return self._next_reply(framer.next, framer)
+        if not self._large.acquire(timeout=self._settings.operation_timeout_s):
+            raise _busy("too many large requests are under way")
+        try:
+            return self._next_reply(functools.partial(self._parse_alone, framer), framer)
+        finally:
+            self._large.release()
+
+    def _parse_alone(self, framer: wire.Framer) -> Any:
+        with self._large_parsing:
+            return framer.next()
+
+    def _next_reply(self, parse: Callable[[], Any], framer: wire.Framer) -> bytes | None:
+        """The reply to the next request, which `parse` gives, as a line; None while there is none."""
         started = time.perf_counter()
         message = None
         try:
-            message = framer.next()
+            message = parse()
         except RequestError as error:  # of a frame that is no message, and so has no id
             reply = (_shutting_down() if self._draining else error).reply()
             line = wire.encode(reply)
@@ -283,14 +345,35 @@ class Listener:
         self._request_log.note(message, reply, time.perf_counter() - started, framer.frame_bytes, len(line))
         return line
 
-    def _unfinished(self, framer: wire.Framer) -> RequestError:
+    def _unfinished(self) -> RequestError:
         """Why a request that was begun is given up."""
         within = f"within {self._settings.request_timeout_s:g} s"
-        if framer.too_large:
-            return TooLarge(
-                f"the request is larger than {self._settings.max_request_bytes:,} bytes and did not end {within}"
-            )
         return ParseError(f"the request was not finished {within}", hint="end it with a newline")
+
+
+class _Held:
+    """How many bytes of large requests are held for all connections together. Safe for many threads."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._lock = threading.Lock()
+        self._by_connection: dict[socket.socket, int] = {}
+        self._total = 0
+
+    def note(self, connection: socket.socket, held_bytes: int) -> None:
+        """Note what a connection holds. Raises: Busy: it is large, and too much would be held with it."""
+        if held_bytes < _LARGE_BYTES:
+            if connection not in self._by_connection:
+                return
+            held_bytes = 0
+        with self._lock:
+            before = self._by_connection.pop(connection, 0)
+            self._total += held_bytes - before
+            if held_bytes:
+                self._by_connection[connection] = held_bytes
+            if held_bytes <= before or self._total <= self._limit:
+                return
+        raise _busy("too many large requests are being sent")
 
 
 class _RequestLog:

@@ -6,6 +6,7 @@ Above it lie main, which locks the database, and `socket_path`; below it the ope
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import os
 import time
@@ -35,6 +36,41 @@ def locked(path: str, what: str, way_out: str) -> Iterator[None]:
         with contextlib.suppress(OSError):
             if _is_at(path, descriptor):
                 os.unlink(path)
+        os.close(descriptor)
+
+
+@contextlib.contextmanager
+def claimed(path: str, what: str, way_out: str) -> Iterator[None]:
+    """Hold the file itself, which is made where it is missing: whoever removes a lock beside it does not free it.
+
+    The descriptor is kept until the end and no other may be opened on the file by hand: closing one would let go of
+    the locks that SQLite holds on it (https://sqlite.org/howtocorrupt.html, section 2.2).
+
+    Raises: ServiceError: another process holds it, it has a second name (SQLite keeps its log beside a name, so two
+            names of one file would have two logs), or it cannot be opened.
+    """
+    try:
+        try:
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except PermissionError:
+            descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError as error:
+        if error.errno != errno.EROFS:
+            raise ServiceError(f"cannot open {what}: {error.strerror}", hint=way_out) from error
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        names = os.fstat(descriptor).st_nlink
+        if names > 1:
+            raise ServiceError(
+                f"{what} has {names} names (hard links), and what is written under one would be lost under another",
+                hint="copy the file to a name of its own",
+            )
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise ServiceError(f"another program has locked {what}", hint=f"stop it, or {way_out}") from error
+        yield
+    finally:
         os.close(descriptor)
 
 

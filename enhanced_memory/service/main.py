@@ -7,6 +7,7 @@ to bottom: lock, store, socket, serve, drain, close.
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import dataclasses
 import logging
 import os
@@ -27,7 +28,7 @@ from enhanced_memory.errors import EnhancedMemoryError, InvalidParams, ServiceEr
 from enhanced_memory.service import systemd
 from enhanced_memory.service.dispatcher import MemoryDBService
 from enhanced_memory.service.listener import Listener
-from enhanced_memory.service.lock import locked
+from enhanced_memory.service.lock import claimed, locked
 from enhanced_memory.service.logs import logging_to_stderr
 from enhanced_memory.service.socket_path import listening
 from enhanced_memory.settings import Settings
@@ -44,6 +45,9 @@ _SHORT_FLAGS: Final = {"db_path": "--db", "socket_path": "--socket"}
 
 _OTHER_DESCRIPTORS: Final = 256
 """Open files beside one for each connection: database, log, locks, programs we start."""
+
+_MALLOC_OPTIONS: Final = {-1: 1024 * 1024, -3: 256 * 1024, -8: 2}
+"""M_TRIM_THRESHOLD and M_MMAP_THRESHOLD in bytes, M_ARENA_MAX, by their numbers in malloc.h of glibc."""
 
 _STACK_BYTES: Final = 1024 * 1024
 """Stack of a thread. A request needs a few dozen kilobytes: messages nest 64 levels at most."""
@@ -95,8 +99,8 @@ def run(settings: Settings) -> None:
     _prepare_process(settings)
     bell = _Bell()
     with _database_locked(settings.db_path), contextlib.closing(MemoryDBService(settings)) as service:
-        with _server(settings) as (server, inherited):
-            listener = Listener(server, service, settings, inherited=inherited)
+        with _server(settings) as (server, retake):
+            listener = Listener(server, service, settings, retake=retake)
             listener.start()
             _say_ready(server, settings)
             _start_watchdog(service)
@@ -119,12 +123,25 @@ def _prepare_process(settings: Settings) -> None:
             os.open(os.devnull, os.O_RDWR)
     os.umask(0o077)
     threading.stack_size(_STACK_BYTES)
+    _give_memory_back()
     wanted = settings.max_connections + _OTHER_DESCRIPTORS
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     limit = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
     if soft != resource.RLIM_INFINITY and soft < limit:
         with contextlib.suppress(OSError, ValueError):  # then connections are refused earlier, and the log says so
             resource.setrlimit(resource.RLIMIT_NOFILE, (limit, hard))
+
+
+def _give_memory_back() -> None:
+    """Have glibc return large blocks when they are freed, and share its heaps among threads.
+
+    By itself it keeps blocks of up to 32 MiB once one was freed, in a heap for each of many threads: a few large
+    requests would stay with the daemon as hundreds of megabytes for good (mallopt(3)). Elsewhere nothing is done.
+    """
+    with contextlib.suppress(OSError, AttributeError):
+        mallopt = ctypes.CDLL(None).mallopt
+        for parameter, value in _MALLOC_OPTIONS.items():
+            mallopt(parameter, value)
 
 
 @contextlib.contextmanager
@@ -135,19 +152,20 @@ def _database_locked(db_path: str) -> Iterator[None]:
         os.makedirs(os.path.dirname(real_path), mode=0o700, exist_ok=True)
     except OSError as error:
         raise ServiceError(f"cannot make the folder of the database {db_path}: {error.strerror}") from error
-    with locked(f"{real_path}.lock", f"the database {db_path}", "choose another database with --db"):
+    what, way_out = f"the database {db_path}", "choose another database with --db"
+    with locked(f"{real_path}.lock", what, way_out), claimed(real_path, what, way_out):
         yield
 
 
 @contextlib.contextmanager
-def _server(settings: Settings) -> Iterator[tuple[socket.socket, bool]]:
-    """The listening socket, and whether it is systemd's."""
+def _server(settings: Settings) -> Iterator[tuple[socket.socket, Callable[[], socket.socket | None] | None]]:
+    """The listening socket, and unless it is systemd's what takes its path again when it was removed."""
     inherited = systemd.inherited_socket()
     if inherited is not None:
-        yield inherited, True
+        yield inherited, None
     else:
-        with listening(settings.socket_path, backlog=settings.max_connections) as server:
-            yield server, False
+        with listening(settings.socket_path, backlog=settings.max_connections) as place:
+            yield place.server, place.retake
 
 
 def _say_ready(server: socket.socket, settings: Settings) -> None:

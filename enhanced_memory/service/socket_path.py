@@ -28,9 +28,38 @@ _KINDS: Final = {stat.S_IFREG: "a file", stat.S_IFDIR: "a folder", stat.S_IFLNK:
 _WAY_OUT: Final = "choose another path with --socket or MEMORY_DB_SOCKET"
 
 
+class Place:
+    """A path with a socket of ours that listens on it."""
+
+    def __init__(self, path: str, backlog: int) -> None:
+        """Raises: ServiceError: the path is taken. OSError: it cannot be used."""
+        self._path = path
+        self._backlog = backlog
+        self.server, self._bound = _bound(path, backlog)
+
+    def retake(self) -> socket.socket | None:
+        """A new socket that listens on the path, if somebody removed the one there; else None.
+
+        Programs that tidy /tmp do so; nobody could reach the daemon any more, nor start another.
+        """
+        try:
+            if os.path.lexists(self._path):
+                return None
+            self.server, self._bound = _bound(self._path, self._backlog)
+        except (OSError, ServiceError):  # somebody was quicker, or the folder is gone; there is another time
+            return None
+        return self.server
+
+    def leave(self) -> None:
+        """Remove the socket from the path, unless something else has come there."""
+        with contextlib.suppress(OSError):
+            if os.path.samestat(os.lstat(self._path), self._bound):
+                os.unlink(self._path)
+
+
 @contextlib.contextmanager
-def listening(path: str, backlog: int) -> Iterator[socket.socket]:
-    """A socket listening on `path`, which is removed at the end unless something else has come there.
+def listening(path: str, backlog: int) -> Iterator[Place]:
+    """A place with a socket listening on `path`, which is removed at the end unless something else has come there.
 
     The path is taken only where nothing is, or a socket of this user's on which nobody answers. A lock file beside it
     makes that one step for two daemons that start together, and names the first to the second. Closing the socket is
@@ -49,15 +78,13 @@ def listening(path: str, backlog: int) -> Iterator[socket.socket]:
         raise _unusable(path, error) from error
     with locked(f"{path}.lock", f"the socket {path}", _WAY_OUT):
         try:
-            server, bound = _bound(path, backlog)
+            place = Place(path, backlog)
         except OSError as error:
             raise _unusable(path, error) from error
         try:
-            yield server
+            yield place
         finally:
-            with contextlib.suppress(OSError):
-                if os.path.samestat(os.lstat(path), bound):
-                    os.unlink(path)
+            place.leave()
 
 
 def _bound(path: str, backlog: int) -> tuple[socket.socket, os.stat_result]:

@@ -103,7 +103,7 @@ class House:
         server = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         server.bind(path)
         server.listen(128)
-        self.listener = Listener(server, self.service, settings)
+        self.listener = Listener(server, self.service, settings, retake=lambda: None)
         self.listener.start()
 
     def client(self) -> Client:
@@ -283,6 +283,12 @@ def test_a_request_over_the_limit_that_does_not_end_is_too_large_and_the_connect
     client = open_house(max_request_bytes=1024, request_timeout_s=0.1).client()
     assert client.ask(b"x" * 10_000)["code"] == "too_large"
     assert client.has_ended()
+
+
+def test_a_request_over_the_limit_is_told_so_before_it_ends_and_its_rest_is_passed_over(open_house: OpenHouse) -> None:
+    client = open_house(max_request_bytes=1024).client()
+    assert client.ask(b'{"method":"ping","params":{"text":"' + b"x" * 10_000)["code"] == "too_large"
+    assert client.ask(b"x" * 10_000 + b'"}}\n' + PING) == PONG
 
 
 def test_a_request_of_the_largest_size_is_answered(house: House) -> None:

@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from enhanced_memory import wire
-from enhanced_memory.errors import InvalidRequest, ParseError, RequestError
+from enhanced_memory.errors import InvalidRequest, ParseError, RequestError, TooLarge
 
 LIMIT = 200
 
@@ -183,14 +183,55 @@ def test_a_frame_of_exactly_the_limit_is_taken_and_one_byte_more_is_not() -> Non
         assert outcomes([stream]) == outcomes(in_pieces(stream, range(len(stream)))) == ["too_large"]
 
 
-def test_a_frame_known_to_be_too_large_says_so_before_it_ends() -> None:
+def test_a_frame_known_to_be_too_large_says_so_before_it_ends_and_only_once() -> None:
     framer = wire.Framer(LIMIT)
     framer.feed(b"x" * LIMIT)
     assert framer.next() is wire.WAITING
-    assert not framer.too_large
+    assert not framer.told
     framer.feed(b"x")
-    assert framer.next() is wire.WAITING
-    assert framer.too_large
+    with pytest.raises(TooLarge):
+        framer.next()
+    assert framer.told
+    framer.feed(b"x" * LIMIT + b'\n{"b":2}')
+    assert framer.next() == {"b": 2}
+    assert not framer.told
+
+
+@pytest.mark.parametrize("piece", [b"[],", b"{},", b"[{}],"])
+def test_a_message_of_very_many_lists_and_objects_is_too_large_and_the_next_one_is_read(piece: bytes) -> None:
+    framer = wire.Framer(16 * 1024 * 1024)
+    framer.feed(b'{"method":[' + piece * (wire.MAX_CONTAINERS + 1) + b'0]}\n{"b":2}\n')
+    with pytest.raises(TooLarge, match="lists and objects"):
+        framer.next()
+    assert framer.next() == {"b": 2}
+
+
+@pytest.mark.parametrize(("piece", "code"), [(b"[],", "too_large"), (b'{"a":', "parse_error")])
+def test_a_frame_of_very_many_brackets_is_told_before_it_ends_and_passed_over_to_the_end_of_its_line(
+    piece: bytes, code: str
+) -> None:
+    framer = wire.Framer(16 * 1024 * 1024)
+    framer.feed(b"[")
+    told = []
+    for _ in range(2 * wire.MAX_CONTAINERS // 1000 + 100):
+        framer.feed(piece * 1000)
+        try:
+            assert framer.next() is wire.WAITING
+        except RequestError as error:
+            told.append(error.code)
+    assert told == [code]
+    framer.feed(b'\n{"b":2}')
+    assert framer.next() == {"b": 2}
+
+
+def test_a_message_of_very_many_values_is_too_large_but_commas_in_its_texts_do_not_count() -> None:
+    framer = wire.Framer(16 * 1024 * 1024)
+    framer.feed(b"[" + b"0," * (wire.MAX_VALUES + 1) + b"0]\n")
+    with pytest.raises(TooLarge, match="values"):
+        framer.next()
+    text = ',"' * (wire.MAX_VALUES + 1)
+    framer.feed(wire.encode({"text": text}))
+    assert framer.next() == {"text": text}
 
 
 # --------------------------------------------------------------------------------------------------------- messages

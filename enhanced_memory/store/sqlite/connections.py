@@ -22,6 +22,10 @@ _WAL_LIMIT_BYTES = 64 * 1024 * 1024
 _AUTOCHECKPOINT_PAGES = 2_000
 
 
+_MISSING = ("no such table", "no such column", "Could not decode to UTF-8", "vtable constructor failed")
+"""How SQLite and sqlite3 begin to say that what our statements name, or the text they found, is not as we made it."""
+
+
 class Connection(sqlite3.Connection):
     """A connection that stops its statement when `deadline` (time.monotonic seconds) has passed."""
 
@@ -50,9 +54,13 @@ def open_writer(path: str) -> Connection:
 
 
 def open_reader(path: str) -> Connection:
-    """A connection that only reads: it never writes, and so never checkpoints."""
+    """A connection that only reads: it never writes, and so never checkpoints.
+
+    It has read once, so that the files are open: they stay the same whatever becomes of their names.
+    """
     connection = _open(path, "ro")
     connection.execute("PRAGMA query_only = ON")
+    connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
     connection.execute("PRAGMA cache_size = -16384")
     return connection
 
@@ -104,4 +112,9 @@ def translation(error: sqlite3.Error) -> EnhancedMemoryError:
         )
     if primary == sqlite3.SQLITE_IOERR:
         return Internal(f"the disk failed while the database was in use ({error})", hint="check the disk, then restart")
+    if str(error).startswith(_MISSING):
+        return Corrupt(
+            f"the database lacks a table, or holds text that is none ({error})",
+            hint="`enhanced-memory verify --repair` mends what can be mended; else restore the newest good backup",
+        )
     return Internal(f"the database refused a statement ({error})")

@@ -8,16 +8,17 @@ from __future__ import annotations
 import logging
 import os
 import queue
+import sqlite3
 import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from datetime import UTC, datetime
 from functools import cached_property
 from typing import TypeVar
 
-from enhanced_memory.errors import Busy, ShuttingDown
+from enhanced_memory.errors import Busy, ReadOnly, ShuttingDown
 from enhanced_memory.store.base import (
     Analyser,
     Branches,
@@ -47,6 +48,7 @@ from enhanced_memory.store.sqlite.requests import KEEP_S, SQLiteRequests
 from enhanced_memory.store.sqlite.scope import Clock, Scope, earlier
 from enhanced_memory.store.sqlite.signs import Signs
 from enhanced_memory.store.sqlite.skills import SQLiteSkills
+from enhanced_memory.store.sqlite.turns import Turns
 from enhanced_memory.store.sqlite.vectors import SQLiteVectors
 from enhanced_memory.store.sqlite.versions import SQLiteVersions
 from enhanced_memory.store.sqlite.writer import Writer
@@ -170,9 +172,13 @@ class SQLiteStore:
             self._load_dictionaries(connection)
             self._reindex_if_stale(connection)
         self._writer_connection = connection
-        self._reader_places = threading.Semaphore(readers)
+        self._files = {name: os.stat(name) for name in (path, f"{path}-wal")}
+        self._reader_places = Turns(readers)
         self._readers: queue.SimpleQueue[Connection] = queue.SimpleQueue()
-        self._opened_readers: list[Connection] = []
+        with translated():
+            self._opened_readers = [open_reader(path) for _ in range(readers)]
+        for reader in self._opened_readers:
+            self._readers.put(reader)
         self._writer = Writer(connection, max_queue, self)
 
     # -------------------------------------------------------------------------------------------------- transactions
@@ -198,11 +204,11 @@ class SQLiteStore:
         deadline = time.monotonic() + timeout_s
         if self._closed:
             raise ShuttingDown("the service is ending", hint="ask again when it is back")
-        if not self._reader_places.acquire(timeout=timeout_s):
+        if not self._reader_places.enter(timeout_s):
             raise Busy("too many reads are under way", hint="ask again in a moment")
         try:
             with translated():
-                connection = self._reader()
+                connection = self._readers.get_nowait()  # there is one for each place
                 try:
                     connection.deadline = deadline
                     connection.execute("BEGIN")
@@ -215,7 +221,7 @@ class SQLiteStore:
                 finally:
                     self._readers.put(connection)
         finally:
-            self._reader_places.release()
+            self._reader_places.leave()
 
     def scrub(self, texts: Sequence[str], timeout_s: float) -> None:
         """Overwrite what was erased, these texts: no page of the file or its log holds any of them any more.
@@ -260,6 +266,26 @@ class SQLiteStore:
     def end_group(self, connection: Connection) -> None:
         """Write the index rows the group gathered."""
         self._index_queue.flush(connection)
+
+    def check_files(self, connection: Connection) -> None:
+        """Raises: ReadOnly: the database's file or its log was removed or replaced by another since it was opened.
+
+        Whoever starts next would not find what is written from now on. What lies in a log that was removed is brought
+        into the database's file first, so that nothing acknowledged is lost.
+        """
+        for path, opened in self._files.items():
+            try:
+                if os.path.samestat(os.stat(path), opened):
+                    continue
+            except OSError:
+                pass
+            if path != self._path:
+                with suppress(sqlite3.Error):
+                    connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+            raise ReadOnly(
+                f"{path} was removed or replaced while the daemon had it open, so nothing more is written",
+                hint="reading goes on; put the file back, or take a backup and stop the daemon, which starts anew",
+            )
 
     def tidy(self, connection: Connection, idle: bool) -> None:
         """About once a second: gathered accesses, expired request ids, the log's size, a new dictionary."""
@@ -309,15 +335,6 @@ class SQLiteStore:
             self._signs,
             self._count_accesses,
         )
-
-    def _reader(self) -> Connection:
-        """A reading connection that nobody uses; the semaphore holds their number."""
-        try:
-            return self._readers.get_nowait()
-        except queue.Empty:
-            connection = open_reader(self._path)
-            self._opened_readers.append(connection)
-            return connection
 
     def _load_dictionaries(self, connection: Connection) -> None:
         """Give the codec the database's dictionaries; the newest packs what is written from now on."""

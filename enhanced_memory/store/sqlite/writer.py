@@ -34,6 +34,9 @@ class Chores(Protocol):
     def end_group(self, connection: Connection) -> None:
         """Write what the requests of the transaction gathered, before it commits."""
 
+    def check_files(self, connection: Connection) -> None:
+        """Whether what was committed lies where the next start looks for it. Raises: ReadOnly: no longer."""
+
     def tidy(self, connection: Connection, idle: bool) -> None:
         """About once a second, between transactions; opens its own."""
 
@@ -146,6 +149,10 @@ class Writer:
             return
         try:
             self._attempt(group)
+            self._chores.check_files(self._connection)
+        except EnhancedMemoryError as error:
+            for job in group:
+                job.result, job.error = None, error
         except sqlite3.Error as error:
             self._roll_back()
             if len(group) == 1:

@@ -1,0 +1,268 @@
+"""Faults of the machine, each caused for real: what is told, what goes on, and that nothing acknowledged is lost."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import resource
+import signal
+import socket
+import sqlite3
+import stat
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+pytestmark = pytest.mark.process
+
+BOUND_S = 30
+RunDaemon = Callable[..., "subprocess.Popen[str]"]
+StartDaemon = Callable[..., Any]
+
+
+def create(*names: str, text: str = "zebra") -> dict[str, Any]:
+    return {"entities": [{"name": name, "entityType": "thing", "observations": [f"{text} {name}"]} for name in names]}
+
+
+def names(daemon: Any) -> set[str]:
+    return {entity["name"] for entity in daemon.ask("read_graph", {"limit": 1000})["entities"]}
+
+
+def refusal(process: subprocess.Popen[str]) -> str:
+    _, err = process.communicate(timeout=BOUND_S)
+    assert process.returncode == 1
+    assert err.startswith("memory-db-service: ")
+    return err
+
+
+# --------------------------------------------------------------------------------------------------- files that go
+
+
+@pytest.mark.parametrize("replaced", [False, True])
+def test_a_database_removed_under_the_daemon_is_read_on_and_no_write_is_acknowledged(
+    start_daemon: StartDaemon, replaced: bool
+) -> None:
+    daemon = start_daemon()
+    assert daemon.ask("create_entities", create("before"))["success"]
+    kept = daemon.db.with_name("kept.db")
+    daemon.db.rename(kept)
+    if replaced:
+        daemon.db.write_bytes(kept.read_bytes())
+    reply = daemon.ask("create_entities", create("after"))
+    assert reply["code"] == "read_only"
+    assert str(daemon.db) in reply["error"]
+    assert names(daemon) >= {"before"}
+    with contextlib.suppress(FileNotFoundError):
+        daemon.db.unlink()
+    kept.rename(daemon.db)
+    assert daemon.ask("create_entities", create("again"))["success"]
+
+
+def test_a_log_removed_under_the_daemon_loses_nothing_that_was_acknowledged(start_daemon: StartDaemon) -> None:
+    daemon = start_daemon()
+    assert daemon.ask("create_entities", create("before"))["success"]
+    daemon.db.with_name(f"{daemon.db.name}-wal").unlink()
+    assert daemon.ask("create_entities", create("after"))["code"] == "read_only"
+    assert daemon.end(signal.SIGKILL) == -signal.SIGKILL
+    assert "before" in names(start_daemon())
+
+
+def test_a_socket_removed_under_the_daemon_is_there_again(start_daemon: StartDaemon) -> None:
+    daemon = start_daemon()
+    daemon.socket_path.unlink()
+    give_up = 1000
+    while not daemon.socket_path.exists():
+        give_up -= 1
+        assert give_up, "the daemon did not take its path again"
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            daemon.process.wait(0.01)
+    assert daemon.ask("ping")["pid"] == daemon.process.pid
+    assert stat.S_IMODE(daemon.socket_path.lstat().st_mode) == 0o600
+    assert daemon.end(signal.SIGTERM) == 0
+    assert not daemon.socket_path.exists()
+
+
+def test_a_second_daemon_is_refused_even_when_the_lock_beside_the_database_was_removed(
+    start_daemon: StartDaemon, run_daemon: RunDaemon, short_folder: Path
+) -> None:
+    daemon = start_daemon()
+    daemon.db.with_name(f"{daemon.db.name}.lock").unlink()
+    second = run_daemon("--db", daemon.db, "--socket", short_folder / "other", stderr=subprocess.PIPE)
+    assert "another program has locked" in refusal(second)
+    assert daemon.ask("create_entities", create("still"))["success"]
+
+
+def test_a_database_with_a_second_name_is_refused(
+    start_daemon: StartDaemon, run_daemon: RunDaemon, short_folder: Path
+) -> None:
+    daemon = start_daemon()
+    os.link(daemon.db, short_folder / "second.db")
+    second = run_daemon("--db", short_folder / "second.db", "--socket", short_folder / "other", stderr=subprocess.PIPE)
+    assert "hard links" in refusal(second)
+
+
+# ------------------------------------------------------------------------------------------------ disks that fill
+
+
+class Small:
+    """A file system of a few megabytes that only the daemon sees, and the files in it as others reach them."""
+
+    def __init__(self, run_daemon: RunDaemon, start: StartDaemon, folder: Path, megabytes: int, options: str) -> None:
+        mounted = folder / "disk"
+        mounted.mkdir()
+        script = f'mount -t tmpfs -o size={megabytes}m none "{mounted}" && {options} exec "$@"'
+        self.daemon = start(
+            db=mounted / "memory.db",
+            socket_path=folder / "s",
+            inside=["unshare", "--mount", "--map-root-user", "sh", "-c", script, "sh"],
+        )
+        self.folder = Path(f"/proc/{self.daemon.process.pid}/root{mounted}")
+
+
+def fill(folder: Path) -> Path:
+    """A file that takes what is left of a disk."""
+    filler = folder / "filler"
+    with filler.open("wb", buffering=0) as file, contextlib.suppress(OSError):
+        for size in (65536, 4096, 1):
+            with contextlib.suppress(OSError):
+                while True:
+                    file.write(b"x" * size)
+    return filler
+
+
+def test_on_a_full_disk_writes_answer_disk_full_reads_go_on_and_freed_space_is_used_without_a_restart(
+    run_daemon: RunDaemon, start_daemon: StartDaemon, short_folder: Path
+) -> None:
+    small = Small(run_daemon, start_daemon, short_folder, 4, "")
+    daemon = small.daemon
+    acknowledged = {"first"}
+    assert daemon.ask("create_entities", create("first"))["success"]
+    filler = fill(small.folder)
+    reply: dict[str, Any] = {"success": True}
+    for number in range(2_000):
+        reply = daemon.ask("create_entities", create(f"n{number}", text="giraffe " * 200))
+        if not reply["success"]:
+            break
+        acknowledged.add(f"n{number}")
+    assert reply["code"] == "disk_full"
+    assert "space" in reply["hint"]
+    assert names(daemon) == acknowledged
+    assert daemon.ask("search_nodes", {"query": "zebra"})["results"][0]["name"] == "first"
+    filler.unlink()
+    assert daemon.ask("create_entities", create("later"))["success"]
+    assert names(daemon) == acknowledged | {"later"}
+    assert daemon.end(signal.SIGTERM) == 0
+
+
+def test_a_full_disk_at_any_moment_leaves_every_write_whole_or_undone(
+    run_daemon: RunDaemon, start_daemon: StartDaemon, short_folder: Path
+) -> None:
+    small = Small(run_daemon, start_daemon, short_folder, 3, "")
+    daemon = small.daemon
+    acknowledged: set[str] = set()
+    for number in range(400):
+        if number % 20 == 10:
+            fill(small.folder)
+        if number % 20 == 0:
+            (small.folder / "filler").unlink(missing_ok=True)
+        pair = (f"a{number}", f"b{number}")
+        reply = daemon.ask("create_entities", create(*pair, text="okapi " * 20))
+        if reply["success"]:
+            acknowledged.update(pair)
+        else:
+            assert reply["code"] == "disk_full", reply
+    (small.folder / "filler").unlink(missing_ok=True)
+    assert names(daemon) == acknowledged
+    assert {"a0", "a399"} & acknowledged
+
+
+def test_a_file_system_that_turned_read_only_is_told_and_read_on(
+    run_daemon: RunDaemon, start_daemon: StartDaemon, short_folder: Path
+) -> None:
+    """The folder is made read-only for everyone by a mount of its own over it."""
+    mounted = short_folder / "disk"
+    mounted.mkdir()
+    first = start_daemon(db=mounted / "memory.db")
+    assert first.ask("create_entities", create("kept"))["success"]
+    assert first.end(signal.SIGTERM) == 0
+    script = f'mount --bind "{mounted}" "{mounted}" && mount -o remount,bind,ro "{mounted}" && exec "$@"'
+    process = run_daemon(
+        "--db",
+        mounted / "memory.db",
+        "--socket",
+        short_folder / "other",
+        inside=["unshare", "--mount", "--map-root-user", "sh", "-c", script, "sh"],
+        stderr=subprocess.PIPE,
+    )
+    # A lock cannot be made there, so no daemon is certain to be alone; it does not start, and says why.
+    assert "Read-only file system" in refusal(process)
+
+
+# ------------------------------------------------------------------------------------- clients and the process itself
+
+
+def test_a_thousand_idle_connections_cost_little_and_hold_up_nobody(start_daemon: StartDaemon) -> None:
+    limit = 3000
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, limit), hard))
+    try:
+        daemon = start_daemon("--max-connections", "2000")
+        before = psutil.Process(daemon.process.pid).memory_info().rss
+        with contextlib.ExitStack() as stack:
+            for _ in range(1000):
+                stack.enter_context(daemon.connect())
+            assert daemon.ask("create_entities", create("a"))["success"]
+            assert psutil.Process(daemon.process.pid).memory_info().rss - before < 50 * 1024 * 1024
+        assert daemon.ask("ping")["success"]
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+def test_a_stopped_daemon_goes_on_where_it_was_when_it_is_continued(start_daemon: StartDaemon) -> None:
+    daemon = start_daemon()
+    with daemon.connect() as connection, connection.makefile("rwb") as stream:
+        daemon.process.send_signal(signal.SIGSTOP)
+        stream.write(json.dumps({"method": "create_entities", "params": create("while stopped")}).encode() + b"\n")
+        stream.flush()
+        daemon.process.send_signal(signal.SIGCONT)
+        assert json.loads(stream.readline())["success"]
+    assert names(daemon) == {"while stopped"}
+
+
+def test_clients_that_vanish_in_the_middle_of_a_request_leave_nothing_half_done(start_daemon: StartDaemon) -> None:
+    daemon = start_daemon()
+    line = json.dumps({"method": "create_entities", "params": create("x", "y")}).encode()
+    for cut in range(1, len(line), 3):
+        with daemon.connect() as connection:
+            connection.sendall(line[:cut])
+    assert names(daemon) in (set(), {"x", "y"})
+    assert daemon.ask("create_entities", create("z"))["success"]
+    assert names(daemon) == {"z"}
+
+
+def test_a_client_that_does_not_read_its_replies_holds_up_nobody(start_daemon: StartDaemon) -> None:
+    reader = start_daemon("--reply-timeout-s", "0.5")
+    assert reader.ask("create_entities", create(*map(str, range(500)), text="long " * 100))["success"]
+    with reader.connect() as lazy:
+        lazy.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        for _ in range(20):
+            lazy.sendall(b'{"method":"read_graph","params":{"limit":500}}\n')
+        assert reader.ask("create_entities", create("meanwhile"))["success"]
+        assert "meanwhile" in names(reader)
+
+
+def test_a_defect_of_the_tables_is_corrupt_and_no_internal_error(start_daemon: StartDaemon) -> None:
+    daemon = start_daemon()
+    assert daemon.ask("create_entities", create("a"))["success"]
+    with sqlite3.connect(daemon.db) as db:
+        db.execute("UPDATE entities SET name = CAST(x'ff41' AS TEXT)")
+        db.execute("DROP TABLE search_index")
+    assert daemon.ask("search_nodes", {"query": "zebra"})["code"] == "corrupt"
+    assert daemon.ask("read_graph")["code"] == "corrupt"
+    assert daemon.ask("create_entities", create("b"))["code"] == "corrupt"
+    assert daemon.ask("ping")["success"]
