@@ -98,6 +98,7 @@ def run(settings: Settings) -> None:
         with _server(settings) as (server, inherited):
             listener = Listener(server, service, settings, inherited=inherited)
             listener.start()
+            log.info("%s", service.versions)
             _say_ready(server, settings)
             _start_watchdog(service)
             bell.wait()
@@ -159,16 +160,19 @@ def _say_ready(server: socket.socket, settings: Settings) -> None:
 
 
 def _start_watchdog(service: MemoryDBService) -> None:
-    """Give systemd its signs of life, each after a request that went the whole way to the database and back."""
+    """Give systemd its signs of life, each after a read and an empty write that went to the database and back."""
     interval_s = systemd.watchdog_s()
     if interval_s is None:
         return
+    service.gauges.watchdog_s, service.gauges.alive_at = interval_s, time.monotonic()
 
     def feed() -> None:
         while True:
-            reply = service.handle_request({"method": "open_nodes", "params": {"names": ["watchdog"]}})
-            if reply["success"] or reply["code"] in ("busy", "shutting_down"):
+            if service.is_alive(interval_s / 3):
+                service.gauges.alive_at = time.monotonic()
                 systemd.notify("WATCHDOG=1")
+            else:
+                log.error("neither a read nor an empty write came through within %g s", interval_s / 3)
             time.sleep(interval_s / 3)
 
     threading.Thread(target=feed, name="watchdog", daemon=True).start()

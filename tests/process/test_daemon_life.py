@@ -9,6 +9,7 @@ import resource
 import shlex
 import signal
 import socket
+import sqlite3
 import stat
 import subprocess
 import sys
@@ -17,6 +18,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+from enhanced_memory import __version__
 
 pytestmark = pytest.mark.process
 
@@ -293,6 +296,13 @@ def test_after_a_kill_it_starts_again_over_what_was_left(start_daemon: StartDaem
 
 
 # ---------------------------------------------------------------------------------------------------- its surroundings
+
+
+def test_its_log_begins_with_the_versions_of_itself_and_of_sqlite(start_daemon: StartDaemon, home: Path) -> None:
+    daemon = start_daemon()
+    assert daemon.end(signal.SIGTERM) == 0
+    first = (home / "daemon0.log").read_text().splitlines()[0]
+    assert first.endswith(f" INFO version {__version__}, SQLite {sqlite3.sqlite_version}, schema 3")
 
 
 def test_a_pipe_on_standard_error_that_nobody_reads_holds_up_no_request(start_daemon: StartDaemon) -> None:
