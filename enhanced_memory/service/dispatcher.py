@@ -158,6 +158,10 @@ class MemoryDBService:
         """What get_system_health answers, and not counted as a request. Raises: EnhancedMemoryError."""
         return self._carried_out(find("get_system_health"), Caller(self.settings.namespace), {}, None)
 
+    def facts(self) -> Mapping[str, Any]:
+        """The figures that only the running service knows, as operations get them."""
+        return self._facts()
+
     def is_alive(self, patience_s: float) -> bool:
         """Whether the store still reads, and its writer still comes to what waits, or is at least at work.
 

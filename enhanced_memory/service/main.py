@@ -97,11 +97,12 @@ def run(settings: Settings) -> None:
     with _database_locked(settings.db_path), contextlib.closing(MemoryDBService(settings)) as service:
         with _server(settings) as (server, inherited):
             listener = Listener(server, service, settings, inherited=inherited)
-            listener.start()
-            log.info("%s", service.versions)
-            _say_ready(server, settings)
-            _start_watchdog(service)
-            bell.wait()
+            with _metrics(settings, service):
+                listener.start()
+                log.info("%s", service.versions)
+                _say_ready(server, settings)
+                _start_watchdog(service)
+                bell.wait()
         log.info("ending: requests that were begun have %g s", DRAIN_S)
         systemd.notify("STOPPING=1")
         service.begin_shutdown()
@@ -176,6 +177,15 @@ def _start_watchdog(service: MemoryDBService) -> None:
             time.sleep(interval_s / 3)
 
     threading.Thread(target=feed, name="watchdog", daemon=True).start()
+
+
+def _metrics(settings: Settings, service: MemoryDBService) -> contextlib.AbstractContextManager[None]:
+    """Shows the service's figures while it is open, if the settings ask for it. Entering it may raise ServiceError."""
+    if not settings.metrics:
+        return contextlib.nullcontext()
+    from enhanced_memory.service.metrics import shown  # few want it, and it takes a while to load
+
+    return shown(settings.metrics, service)
 
 
 class _Bell:
