@@ -74,6 +74,12 @@ class Settings:
         "Execute code on Linux even where the kernel does not confine it wholly.",
     )
 
+    metrics: str = _setting(
+        "",
+        "MEMORY_METRICS",
+        "Figures for Prometheus: a loopback port, as 127.0.0.1:9464, or a file, whose path ends in .prom.",
+    )
+
     @classmethod
     def load(cls, flags: Mapping[str, Any] | None = None, environ: Mapping[str, str] = os.environ) -> Settings:
         """Settings from `flags` (field name to value, None where not given) over `environ` over the defaults.
@@ -88,8 +94,9 @@ class Settings:
             if given is not None:
                 values[spec.name] = _convert(spec, given)
         settings = cls(**values)
+        metrics = _expand(settings.metrics) if settings.metrics.endswith(".prom") else settings.metrics
         return dataclasses.replace(
-            settings, db_path=_expand(settings.db_path), socket_path=_expand(settings.socket_path)
+            settings, db_path=_expand(settings.db_path), socket_path=_expand(settings.socket_path), metrics=metrics
         )
 
 

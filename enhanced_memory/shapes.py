@@ -432,6 +432,52 @@ class Pong(TypedDict):
     database: str
 
 
+class RequestFigures(TypedDict):
+    """The requests of one operation since the daemon started, refused ones among the errors; times within 10 %."""
+
+    count: int
+    errors: int
+    p50_ms: float
+    p99_ms: float
+
+
+class SandboxHealth(TypedDict):
+    """How executed code is held: kernel, partial or language, and each layer on or missing."""
+
+    isolation: str
+    layers: dict[str, str]
+
+
+class SystemHealth(TypedDict):
+    """Reply of get_system_health; `status` with its reasons, sentences that say what to do, the worst first.
+
+    total_entities counts those of all namespaces, and is null where the database cannot be read. Sizes in MiB, of the
+    daemon and its database; cpu_percent 100 is one processor; queue_depth counts the writes that wait.
+    """
+
+    status: Literal["healthy", "degraded", "failing"]
+    reasons: list[str]
+    total_entities: int | None
+    database_size_mb: float
+    wal_size_mb: float
+    disk_free_mb: float | None
+    memory_usage_mb: float
+    cpu_percent: float
+    uptime_s: float
+    connections: int
+    queue_depth: int
+    requests: dict[str, RequestFigures]
+    last_backup: str | None
+    integrity: dict[str, Any]
+    sandbox: SandboxHealth
+    vectors: NotRequired[VectorStatus]
+    schema_version: int
+    sqlite_version: str
+    version: str
+    pid: int
+    database: str
+
+
 class OperationWords(TypedDict):
     """One operation as declared."""
 

@@ -357,7 +357,12 @@ def settings_page() -> str:
         flag = (
             "--no-autostart" if spec.name == "autostart" else "--" + spec.name.removesuffix("_path").replace("_", "-")
         )
-        rows.append(_row(f"`{facts['variable']}`", f"`{flag}`", f"`{default}`", bounds, facts["meaning"]) + "\n")
+        rows.append(
+            _row(
+                f"`{facts['variable']}`", f"`{flag}`", f"`{default}`" if default != "" else "", bounds, facts["meaning"]
+            )
+            + "\n"
+        )
     return _SETTINGS_HEAD + "".join(rows)
 
 

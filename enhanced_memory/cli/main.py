@@ -21,6 +21,7 @@ from enhanced_memory.cli.session import Failed, Session
 
 COMMANDS: Final = {
     "status": "memories",
+    "health": "health",
     "search": "memories",
     "open": "memories",
     "add": "memories",

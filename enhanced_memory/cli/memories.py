@@ -32,7 +32,7 @@ def status_command(session: Session) -> None:
     elif output.at_terminal():
         output.table(("Memory", ">"), _status_rows(reply))
     else:
-        output.lines(_flat(reply))
+        output.lines(output.flat(reply))
 
 
 def _status_rows(reply: dict[str, Any]) -> list[tuple[str, str]]:
@@ -61,19 +61,6 @@ def _size(count: int) -> str:
         if count >= size:
             return f"{count / size:.1f} {unit}"
     return f"{count} bytes"
-
-
-def _flat(reply: dict[str, Any], path: str = "") -> list[tuple[str, object]]:
-    """Each figure of a reply with its path, as in `by_type.person`, for tools that read line by line."""
-    rows: list[tuple[str, object]] = []
-    for key, value in reply.items():
-        if isinstance(value, dict):
-            rows += _flat(value, f"{path}{key}.")
-        elif isinstance(value, list):
-            rows += [(f"{path}{key}", item) for item in value]
-        elif key != "success":
-            rows.append((f"{path}{key}", value))
-    return rows
 
 
 @click.command(

@@ -15,6 +15,10 @@ from enhanced_memory.wire import encode
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.table import Table
+
+TableOf = tuple[Sequence[str], Iterable[Sequence[object]]]
+"""Headings and rows, as `table` takes them."""
 
 _ESCAPES = {code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160))} | {9: "\\t", 10: "\\n", 13: "\\r"}
 
@@ -50,8 +54,45 @@ def lines(rows: Iterable[Sequence[object]]) -> None:
         print("\t".join(visible(cell) for cell in row))
 
 
+def flat(reply: Mapping[str, Any], path: str = "") -> list[tuple[str, object]]:
+    """Each figure of a reply with its path, as in `by_type.person`, for tools that read line by line."""
+    rows: list[tuple[str, object]] = []
+    for key, value in reply.items():
+        if isinstance(value, dict):
+            rows += flat(value, f"{path}{key}.")
+        elif isinstance(value, list):
+            rows += [(f"{path}{key}", item) for item in value]
+        elif key != "success":
+            rows.append((f"{path}{key}", value))
+    return rows
+
+
 def table(headings: Sequence[str], rows: Iterable[Sequence[object]], title: str | None = None) -> None:
     """A table for a terminal; a heading that starts with `>` stands over numbers. A cell may hold several lines."""
+    _console().print(_drawn(headings, rows, title))
+
+
+def tables(several: Iterable[TableOf]) -> None:
+    """Tables for a terminal, one below the other."""
+    for each in several:
+        table(*each)
+
+
+@contextmanager
+def redrawn() -> Iterator[Callable[[Iterable[TableOf]], None]]:
+    """For a terminal: gives a function that shows tables in the place of those it showed before."""
+    from rich.console import Group
+    from rich.live import Live
+
+    console = _console()
+    if console.is_dumb_terminal:
+        yield tables
+        return
+    with Live(console=console, auto_refresh=False, vertical_overflow="visible") as live:
+        yield lambda several: live.update(Group(*(_drawn(*each) for each in several)), refresh=True)
+
+
+def _drawn(headings: Sequence[str], rows: Iterable[Sequence[object]], title: str | None = None) -> Table:
     from rich import box
     from rich.table import Table
     from rich.text import Text
@@ -61,7 +102,7 @@ def table(headings: Sequence[str], rows: Iterable[Sequence[object]], title: str 
         drawn.add_column(heading.lstrip(">"), justify="right" if heading.startswith(">") else "left", overflow="fold")
     for row in rows:
         drawn.add_row(*(Text(several_lines(cell)) for cell in row))
-    _console().print(drawn)
+    return drawn
 
 
 def block(heading: str, remark: str, items: Iterable[tuple[str, object]]) -> None:

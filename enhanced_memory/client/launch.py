@@ -32,7 +32,8 @@ _PAUSE_S = 0.05
 """Between two looks while somebody else starts or ends a daemon: short beside the start of a Python program."""
 
 _MAX_LOG_BYTES = 10 * 1024 * 1024
-"""A log larger than this is set aside when a daemon is started, in the place of the one set aside before."""
+"""A log larger than this is set aside when a daemon is started, in the place of the one set aside before. A daemon
+that runs keeps its log within the same size."""
 
 _OUR_UNITS = ("NOTIFY_SOCKET", "WATCHDOG_", "LISTEN_")
 """Variables by which systemd speaks to the one program it started."""

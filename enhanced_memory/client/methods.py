@@ -40,6 +40,7 @@ READS = frozenset(
         "find_path",
         "get_context",
         "get_memory_status",
+        "get_system_health",
         "list_branches",
         "list_conflicts",
         "list_running",
@@ -318,6 +319,11 @@ class AsyncMethods(ABC):
             | _given({"session_id": session_id, "extraction_context": extraction_context}),
             request_id=request_id,
         )
+
+    async def get_system_health(self) -> Reply:
+        """Tell whether the memory service is well: healthy, degraded or failing, each reason with what to do about
+        it."""
+        return await self.call("get_system_health")
 
     async def find_path(self, from_: Name, to: Name, max_hops: int = 4) -> Reply:
         """Find the shortest way from one entity to another along relations, in whichever direction they point."""
@@ -751,6 +757,11 @@ class BlockingMethods(ABC):
             | _given({"session_id": session_id, "extraction_context": extraction_context}),
             request_id=request_id,
         )
+
+    def get_system_health(self) -> Reply:
+        """Tell whether the memory service is well: healthy, degraded or failing, each reason with what to do about
+        it."""
+        return self.call("get_system_health")
 
     def find_path(self, from_: Name, to: Name, max_hops: int = 4) -> Reply:
         """Find the shortest way from one entity to another along relations, in whichever direction they point."""

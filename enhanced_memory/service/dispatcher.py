@@ -21,11 +21,21 @@ from typing import Any, TypeVar, cast
 from enhanced_memory import __version__, wire
 from enhanced_memory.context import Caller, Context, Service
 from enhanced_memory.embedding.base import MINILM, Embedder, is_installed, open_embedder
-from enhanced_memory.errors import EnhancedMemoryError, Internal, InvalidParams, InvalidRequest, ShuttingDown
+from enhanced_memory.errors import (
+    Busy,
+    EnhancedMemoryError,
+    Internal,
+    InvalidParams,
+    InvalidRequest,
+    ShuttingDown,
+    TimedOut,
+)
 from enhanced_memory.registry import Operation, find, operations
 from enhanced_memory.rules import text
 from enhanced_memory.sandbox.supervisor import Supervisor
 from enhanced_memory.service.embedding import VectorMaker
+from enhanced_memory.service.tally import OK, UNKNOWN, Tally
+from enhanced_memory.service.vitals import Vitals
 from enhanced_memory.settings import Settings
 from enhanced_memory.store.base import Store, Transaction
 from enhanced_memory.store.sqlite.store import SQLiteStore
@@ -48,7 +58,10 @@ class Gauges:
 
     def __init__(self) -> None:
         self.connections = 0
-        self.started = time.monotonic()
+        self.watchdog_s: float | None = None
+        """Within how many seconds a watchdog expects a sign of life; None where none does."""
+        self.alive_at = time.monotonic()
+        """When the watchdog last got one."""
 
 
 class Running:
@@ -93,6 +106,8 @@ class MemoryDBService:
         operations()
         self.gauges = Gauges()
         self.running = Running()
+        self.tally = Tally()
+        self._vitals = Vitals()
         self._closing = False
         self._store: Store = SQLiteStore(
             self.settings.db_path, _Analyser(), readers=self.settings.readers, max_queue=self.settings.max_queue
@@ -123,6 +138,7 @@ class MemoryDBService:
 
         The request: method, params = {}, id, namespace = "default", client, request_id. `id` is echoed.
         """
+        began = time.perf_counter()
         try:
             reply = {"success": True, **self._answer(wire.as_request(request))}
         except EnhancedMemoryError as error:
@@ -135,7 +151,40 @@ class MemoryDBService:
             ).reply()
         if isinstance(request, Mapping) and "id" in request:
             reply["id"] = request["id"]
+        method = request.get("method") if isinstance(request, Mapping) else None
+        if not isinstance(method, str) or method not in operations():
+            method = UNKNOWN
+        self.tally.note(method, reply.get("code", OK), time.perf_counter() - began)
         return reply
+
+    def health(self) -> dict[str, Any]:
+        """What get_system_health answers, and not counted as a request. Raises: EnhancedMemoryError."""
+        return self._carried_out(find("get_system_health"), Caller(self.settings.namespace), {}, None)
+
+    def facts(self) -> Mapping[str, Any]:
+        """The figures that only the running service knows, as operations get them."""
+        return self._facts()
+
+    def is_alive(self, patience_s: float) -> bool:
+        """Whether the store still reads, and its writer still comes to what waits, or is at least at work.
+
+        The write is an empty one and touches no disk. Whatever is answered, a refusal too, is a sign of life.
+        """
+        namespace = self.settings.namespace
+        try:
+            self._store.read(lambda tx: tx.entities.find(""), namespace, patience_s)
+            self._store.write(lambda _: None, namespace, patience_s)
+        except (Busy, TimedOut):
+            return self._store.condition().writer_quiet_s < patience_s
+        except EnhancedMemoryError:
+            pass
+        return True
+
+    @property
+    def versions(self) -> str:
+        """Those of the program, of SQLite and of the tables, for the log."""
+        engine = self._store.condition()
+        return f"version {__version__}, SQLite {engine.engine_version}, schema {engine.schema_version}"
 
     def begin_shutdown(self) -> None:
         """From now on every new request is answered with `shutting_down`."""
@@ -202,8 +251,12 @@ class MemoryDBService:
     def _facts(self) -> Mapping[str, Any]:
         return {
             **self._store.gauges(),
+            "condition": self._store.condition(),
             "connections": self.gauges.connections,
-            "uptime_s": time.monotonic() - self.gauges.started,
+            "requests": self.tally.told(),
+            "watchdog_s": self.gauges.watchdog_s,
+            "watchdog_late_s": time.monotonic() - self.gauges.alive_at,
+            **self._vitals.figures(),
             "version": __version__,
             "sandbox": self._sandbox.confinement_report(),
         }

@@ -101,10 +101,12 @@ def run(settings: Settings) -> None:
     with _database_locked(settings.db_path), contextlib.closing(MemoryDBService(settings)) as service:
         with _server(settings) as (server, retake):
             listener = Listener(server, service, settings, retake=retake)
-            listener.start()
-            _say_ready(server, settings)
-            _start_watchdog(service)
-            bell.wait()
+            with _metrics(settings, service):
+                listener.start()
+                log.info("%s", service.versions)
+                _say_ready(server, settings)
+                _start_watchdog(service)
+                bell.wait()
         log.info("ending: requests that were begun have %g s", DRAIN_S)
         systemd.notify("STOPPING=1")
         service.begin_shutdown()
@@ -177,19 +179,31 @@ def _say_ready(server: socket.socket, settings: Settings) -> None:
 
 
 def _start_watchdog(service: MemoryDBService) -> None:
-    """Give systemd its signs of life, each after a request that went the whole way to the database and back."""
+    """Give systemd its signs of life, each after a read and an empty write that went to the database and back."""
     interval_s = systemd.watchdog_s()
     if interval_s is None:
         return
+    service.gauges.watchdog_s, service.gauges.alive_at = interval_s, time.monotonic()
 
     def feed() -> None:
         while True:
-            reply = service.handle_request({"method": "open_nodes", "params": {"names": ["watchdog"]}})
-            if reply["success"] or reply["code"] in ("busy", "shutting_down"):
+            if service.is_alive(interval_s / 3):
+                service.gauges.alive_at = time.monotonic()
                 systemd.notify("WATCHDOG=1")
+            else:
+                log.error("neither a read nor an empty write came through within %g s", interval_s / 3)
             time.sleep(interval_s / 3)
 
     threading.Thread(target=feed, name="watchdog", daemon=True).start()
+
+
+def _metrics(settings: Settings, service: MemoryDBService) -> contextlib.AbstractContextManager[None]:
+    """Shows the service's figures while it is open, if the settings ask for it. Entering it may raise ServiceError."""
+    if not settings.metrics:
+        return contextlib.nullcontext()
+    from enhanced_memory.service.metrics import shown  # few want it, and it takes a while to load
+
+    return shown(settings.metrics, service)
 
 
 class _Bell:

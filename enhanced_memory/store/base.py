@@ -258,6 +258,15 @@ class Statistics:
     namespaces: Mapping[str, int] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class Overview:
+    """Figures of all namespaces together that cost milliseconds, however much there is. Times are UTC ISO 8601."""
+
+    entities: int
+    first_memory: str | None
+    newest_change: str | None
+
+
 class Entities(Protocol):
     """The entities of the transaction's namespace; deleted ones are not seen unless a method says so."""
 
@@ -330,6 +339,9 @@ class Entities(Protocol):
 
     def statistics(self) -> Statistics:
         """Figures for the status report."""
+
+    def overview(self) -> Overview:
+        """Figures of all namespaces together, in milliseconds."""
 
 
 class Relations(Protocol):
@@ -584,6 +596,22 @@ class Transaction(Protocol):
         """First replies to writes that carried a request id."""
 
 
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """How the engine and its files stand. `disk_bytes` and `disk_free_bytes` are None where the disk cannot be asked;
+    `writer_quiet_s` is the time since the writer gave a sign of life."""
+
+    engine_version: str
+    schema_version: int
+    store_bytes: int
+    log_bytes: int
+    disk_bytes: int | None
+    disk_free_bytes: int | None
+    file_is_there: bool
+    writable: bool
+    writer_quiet_s: float
+
+
 class Store(Protocol):
     """A store: runs functions in transactions. Safe for many threads."""
 
@@ -601,6 +629,9 @@ class Store(Protocol):
 
     def gauges(self) -> Mapping[str, int]:
         """Figures of the engine: queue_depth, commits, committed_requests."""
+
+    def condition(self) -> Condition:
+        """How the engine and its files stand; asks nobody and waits for nothing."""
 
     def close(self) -> None:
         """Finish what was begun, write what was gathered, and let go of the files."""

@@ -9,6 +9,7 @@ import resource
 import shlex
 import signal
 import socket
+import sqlite3
 import stat
 import subprocess
 import sys
@@ -17,6 +18,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+from enhanced_memory import __version__
 
 pytestmark = pytest.mark.process
 
@@ -293,6 +296,34 @@ def test_after_a_kill_it_starts_again_over_what_was_left(start_daemon: StartDaem
 
 
 # ---------------------------------------------------------------------------------------------------- its surroundings
+
+
+def test_its_log_begins_with_the_versions_of_itself_and_of_sqlite(start_daemon: StartDaemon, home: Path) -> None:
+    daemon = start_daemon()
+    assert daemon.end(signal.SIGTERM) == 0
+    first = (home / "daemon0.log").read_text().splitlines()[0]
+    assert first.endswith(f" INFO version {__version__}, SQLite {sqlite3.sqlite_version}, schema 3")
+
+
+@pytest.mark.parametrize("opened_by", ["a client", "a shell"])
+def test_a_log_file_that_a_client_opened_for_it_is_kept_small_and_one_that_a_shell_opened_is_left_alone(
+    start_daemon: StartDaemon, home: Path, opened_by: str
+) -> None:
+    path, most = home / "large.log", 10 * 1024 * 1024
+    path.write_bytes(b"".join(b"%9d\n" % number for number in range(most // 10 + 1)))
+    access = os.O_RDWR if opened_by == "a client" else os.O_WRONLY
+    with os.fdopen(os.open(path, access | os.O_APPEND), "rb" if opened_by == "a client" else "ab") as file:
+        daemon = start_daemon(stderr=file)
+    assert daemon.end(signal.SIGTERM) == 0
+    lines = path.read_bytes().split(b"\n")
+    assert lines[-2].endswith(b" INFO ended")
+    if opened_by == "a shell":
+        assert path.stat().st_size > most
+        assert lines[0] == b"        0"
+    else:
+        assert most / 2 - 10 < path.stat().st_size < most / 2 + 10_000
+        numbers = [int(line) for line in lines if line.strip().isdigit()]
+        assert numbers == list(range(numbers[0], most // 10 + 1))
 
 
 def test_a_pipe_on_standard_error_that_nobody_reads_holds_up_no_request(start_daemon: StartDaemon) -> None:

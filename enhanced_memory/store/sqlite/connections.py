@@ -30,10 +30,17 @@ class Connection(sqlite3.Connection):
     """A connection that stops its statement when `deadline` (time.monotonic seconds) has passed."""
 
     deadline: float = float("inf")
+    seen_at: float = 0.0
+    """When a statement was last seen running, as time.monotonic tells."""
 
     def limit_time(self) -> None:
         """Look at the deadline every so often while statements run."""
-        self.set_progress_handler(lambda: time.monotonic() > self.deadline, _INSTRUCTIONS_BETWEEN_CHECKS)
+        self.set_progress_handler(self._look, _INSTRUCTIONS_BETWEEN_CHECKS)
+
+    def _look(self) -> bool:
+        """Whether the statement is to be stopped."""
+        self.seen_at = time.monotonic()
+        return self.seen_at > self.deadline
 
 
 def open_writer(path: str) -> Connection:

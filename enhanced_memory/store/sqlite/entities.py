@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from enhanced_memory.errors import Corrupt
-from enhanced_memory.store.base import Change, Draft, Entity, Filter, PastVersion, Statistics
+from enhanced_memory.store.base import Change, Draft, Entity, Filter, Overview, PastVersion, Statistics
 from enhanced_memory.store.sqlite.codec import CorruptBlob
 from enhanced_memory.store.sqlite.contents import Packed, Unpacked
 from enhanced_memory.store.sqlite.filters import conditions, marks
@@ -336,6 +336,15 @@ class SQLiteEntities:
         )
 
     # --------------------------------------------------------------------------------------------------- statistics
+
+    def overview(self) -> Overview:
+        """Figures of all namespaces together, in milliseconds."""
+        entities, first, newest = self._scope.connection.execute(
+            "SELECT (SELECT count(*) FROM entities WHERE deleted_at IS NULL),"
+            " (SELECT created_at FROM entities ORDER BY id LIMIT 1),"
+            " (SELECT created_at FROM versions ORDER BY id DESC LIMIT 1)"
+        ).fetchone()
+        return Overview(entities, first, newest)
 
     def statistics(self) -> Statistics:
         """Figures for the status report."""

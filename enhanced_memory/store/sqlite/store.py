@@ -22,6 +22,7 @@ from enhanced_memory.errors import Busy, ReadOnly, ShuttingDown
 from enhanced_memory.store.base import (
     Analyser,
     Branches,
+    Condition,
     Conflicts,
     Entities,
     History,
@@ -74,6 +75,23 @@ log = logging.getLogger(__name__)
 
 def _utc_now() -> datetime:
     return datetime.now(UTC)
+
+
+def _size(path: str) -> int | None:
+    """Bytes of a file, or None where there is none."""
+    try:
+        return os.stat(path).st_size
+    except OSError:
+        return None
+
+
+def _disk(path: str) -> tuple[int | None, int | None]:
+    """Bytes of the disk that `path` lies on, and of those free for us."""
+    try:
+        disk = os.statvfs(os.path.dirname(path) or ".")
+    except OSError:
+        return None, None
+    return disk.f_blocks * disk.f_frsize, disk.f_bavail * disk.f_frsize
 
 
 class SQLiteTransaction:
@@ -244,6 +262,22 @@ class SQLiteStore:
             "commits": self._writer.commits,
             "committed_requests": self._writer.committed_requests,
         }
+
+    def condition(self) -> Condition:
+        """How SQLite and the files stand; only the file system is asked."""
+        disk_bytes, disk_free_bytes = _disk(self._path)
+        store_bytes = _size(self._path)
+        return Condition(
+            engine_version=sqlite3.sqlite_version,
+            schema_version=schema.CURRENT,
+            store_bytes=store_bytes or 0,
+            log_bytes=_size(f"{self._path}-wal") or 0,
+            disk_bytes=disk_bytes,
+            disk_free_bytes=disk_free_bytes,
+            file_is_there=store_bytes is not None,
+            writable=all(os.access(path, os.W_OK) for path in (self._path, os.path.dirname(self._path) or ".")),
+            writer_quiet_s=self._writer.quiet_s,
+        )
 
     def close(self) -> None:
         """Finish what was begun, write what was gathered, checkpoint, and let go of the files."""

@@ -66,6 +66,7 @@ class Writer:
         self._chores = chores
         self._waiting: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._closing = False
+        connection.seen_at = time.monotonic()
         self.commits = 0
         self.committed_requests = 0
         self._thread = threading.Thread(target=self._run, name="writer", daemon=True)
@@ -75,6 +76,11 @@ class Writer:
     def queue_depth(self) -> int:
         """Requests that wait."""
         return self._waiting.qsize()
+
+    @property
+    def quiet_s(self) -> float:
+        """Seconds since the thread was last seen at work, or looking for some, which it does every second."""
+        return max(0.0, time.monotonic() - self._connection.seen_at)
 
     def submit(self, work: Callable[[Connection], Any], timeout_s: float, *, alone: bool = False) -> Any:
         """Run `work` in the writer's thread and return its result once it is committed and synced.
@@ -110,6 +116,7 @@ class Writer:
         last_housekeeping = time.monotonic()
         ended = False
         while not ended:
+            self._connection.seen_at = time.monotonic()
             group, ended = self._take()
             self._commit(group)
             if ended or time.monotonic() - last_housekeeping >= _HOUSEKEEPING_EVERY_S:
@@ -181,6 +188,7 @@ class Writer:
         for job in group:
             connection.execute("SAVEPOINT request")
             connection.deadline = job.deadline
+            connection.seen_at = time.monotonic()
             try:
                 job.result = job.work(connection)
             except BaseException as error:
