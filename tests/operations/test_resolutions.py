@@ -581,7 +581,8 @@ def params_of(edit: tuple[str, str, str, list[str], str]) -> dict[str, Any]:
     return {"entity_name": name, "branch_name": branch}
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@pytest.mark.slow
+@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     entities=st.lists(an_entity, min_size=4, max_size=4),
     relations=st.lists(a_relation, max_size=8),
