@@ -34,6 +34,10 @@ if TYPE_CHECKING:
 
 _TAKEN = {"merge": "merged", "update": "updated", "branch": "branched", "ignore": "ignored"}
 
+_JUDGED = 50
+"""Observations of either entity, the last ones, that are looked through for evidence of a conflict a caller tells of:
+whole lists of thousands would hold up other writes for a minute."""
+
 _KEPT = (
     "version",
     "branch",
@@ -227,7 +231,7 @@ def _living(ctx: Context, number: int) -> Entity:
 
 def _claimed(new: Entity, existing: Entity, data: ConflictData) -> Finding:
     """A conflict that a caller tells of, with the evidence there is for it; who says so is sure."""
-    verdict = judging.compare(existing.observations, new.observations)
+    verdict = judging.compare(existing.observations[-_JUDGED:], new.observations[-_JUDGED:])
     fits = verdict is not None and verdict.conflict_type == data["conflict_type"]
     evidence = [
         {"new": one.new, "existing": one.existing, "reason": one.reason, "confidence": round(one.confidence, 3)}

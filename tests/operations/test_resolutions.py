@@ -581,7 +581,6 @@ def params_of(edit: tuple[str, str, str, list[str], str]) -> dict[str, Any]:
     return {"entity_name": name, "branch_name": branch}
 
 
-@pytest.mark.slow
 @settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     entities=st.lists(an_entity, min_size=4, max_size=4),
