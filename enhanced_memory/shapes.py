@@ -776,7 +776,7 @@ class ConflictSide(TypedDict):
     new_version: int | None
 
 
-class ResolutionDetails(TypedDict):
+class ResolutionDetails(TypedDict, total=False):  # not total, since the details of a failure are told in its place
     """What resolving a conflict did, or would do.
 
     `conflict_id` is null in a preview of a conflict that is not on record. `added_observations` went to the older
@@ -809,7 +809,7 @@ class Resolved(TypedDict):
     details: ResolutionDetails
 
 
-class ReopeningDetails(TypedDict):
+class ReopeningDetails(TypedDict, total=False):  # as above
     """What reopening a conflict put back.
 
     `exact` tells that everything stands as before; else `kept_observations` came to the older entity since and stayed,
