@@ -78,6 +78,7 @@ Tag = Annotated[
     StringConstraints(strip_whitespace=True, min_length=1, max_length=MAX_TYPE),
     AfterValidator(_no_control_characters),
 ]
+Strategy = Literal["auto", "merge", "update", "branch", "ignore"]
 Instant = Annotated[str, Field(min_length=1, max_length=64)]
 Cursor = Annotated[str, Field(max_length=256)]
 
@@ -107,6 +108,15 @@ class DraftFields(TypedDict):
     observations: Observations
     name: NotRequired[Name]
     entityType: NotRequired[EntityType]
+
+
+@with_config(ConfigDict(extra="ignore", strict=True))
+class ConflictData(TypedDict):
+    """Two entities in conflict, by number; the other keys of what list_conflicts tells may be there."""
+
+    entity_id: Annotated[int, Field(ge=1, le=2**53)]
+    existing_id: Annotated[int, Field(ge=1, le=2**53)]
+    conflict_type: Literal["duplicate", "update", "contradiction"]
 
 
 EntityDraft = Annotated[DraftFields, BeforeValidator(_without_reference_keys)]
@@ -534,10 +544,11 @@ class VersionNote(TypedDict):
 
 
 class EntityHistory(TypedDict):
-    """Reply of memory_history, newest first."""
+    """Reply of memory_history, newest first; `merged_into` where it is now part of another entity."""
 
     entity: str
     deleted: bool
+    merged_into: NotRequired[str]
     versions: list[VersionNote]
     next_cursor: str | None
 
@@ -778,7 +789,7 @@ class Conflicts(TypedDict):
 
 
 class RecordedConflict(TypedDict):
-    """A conflict on record."""
+    """A conflict on record; `resolution` once it was decided."""
 
     conflict_id: int
     entity: str
@@ -790,6 +801,15 @@ class RecordedConflict(TypedDict):
     suggested_action: str
     status: str
     evidence: list[ConflictEvidence]
+    resolution: NotRequired[Resolving]
+
+
+class Resolving(TypedDict):
+    """How a recorded conflict was decided."""
+
+    strategy: str
+    resolved_at: str
+    notes: str | None
 
 
 class ConflictList(TypedDict):
@@ -797,6 +817,71 @@ class ConflictList(TypedDict):
 
     conflicts: list[RecordedConflict]
     next_cursor: str | None
+
+
+class ConflictSide(TypedDict):
+    """One of the two entities of a conflict; `new_version` is the step that deciding made in its history, if any."""
+
+    id: int
+    name: str
+    new_version: int | None
+
+
+class ResolutionDetails(TypedDict, total=False):  # not total, since the details of a failure are told in its place
+    """What resolving a conflict did, or would do.
+
+    `conflict_id` is null in a preview of a conflict that is not on record. `added_observations` went to the older
+    entity, or with `branch` to that branch of it. `relations_moved` are those of the newer as the older has them now,
+    `relations_dropped` those it had no need of: between the two, or there already. `left_reads` names the entity that
+    is seen no more, `relevance` what was set, by name.
+    """
+
+    conflict_id: int | None
+    conflict_type: Literal["duplicate", "update", "contradiction"]
+    status: Literal["pending", "resolved", "ignored"]
+    dry_run: bool
+    older: ConflictSide
+    newer: ConflictSide
+    added_observations: list[str]
+    branch: str | None
+    relations_moved: list[Relation]
+    relations_dropped: list[Relation]
+    relevance: dict[str, float]
+    left_reads: str | None
+    evidence: list[ConflictEvidence]
+
+
+class Resolved(TypedDict):
+    """Reply of resolve_conflict; `strategy` is the one that was followed, auto where none was."""
+
+    action_taken: Literal["merged", "updated", "branched", "ignored", "left_pending"]
+    strategy: Strategy
+    updated_entities: list[str]
+    details: ResolutionDetails
+
+
+class ReopeningDetails(TypedDict, total=False):  # as above
+    """What reopening a conflict put back.
+
+    `exact` tells that everything stands as before; else `kept_observations` came to the older entity since and stayed,
+    and `relations_lost` could not come back.
+    """
+
+    exact: bool
+    relations_restored: list[Relation]
+    relations_lost: list[Relation]
+    kept_observations: list[str]
+    versions: dict[str, int]
+
+
+class Reopened(TypedDict):
+    """Reply of reopen_conflict; `undone` is the strategy that had been followed."""
+
+    conflict_id: int
+    status: Literal["pending"]
+    undone: str
+    updated_entities: list[str]
+    details: ReopeningDetails
 
 
 class CodeResult(TypedDict):

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from enhanced_memory.shapes import (
         AdditionInput,
         BranchName,
+        ConflictData,
         Cursor,
         DeletionInput,
         EntityDraft,
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
         Names,
         OnExisting,
         RelationInput,
+        Strategy,
         Tag,
         Tier,
         Version,
@@ -75,6 +77,8 @@ WRITES = frozenset(
         "memory_commit",
         "memory_merge",
         "memory_revert",
+        "reopen_conflict",
+        "resolve_conflict",
         "update_entity",
     ]
 )
@@ -357,6 +361,33 @@ class AsyncMethods(ABC):
     async def delete_relations(self, relations: list[RelationInput], *, request_id: str | None = None) -> Reply:
         """End relations between entities."""
         return await self.call("delete_relations", {"relations": relations}, request_id=request_id)
+
+    async def resolve_conflict(
+        self,
+        conflict_id: int | None = None,
+        conflict_data: ConflictData | None = None,
+        strategy: Strategy = "auto",
+        dry_run: bool = False,
+        notes: Message | None = None,
+        *,
+        request_id: str | None = None,
+    ) -> Reply:
+        """Decide a conflict between two memories; reopen_conflict undoes it."""
+        return await self.call(
+            "resolve_conflict",
+            {"strategy": strategy, "dry_run": dry_run}
+            | _given({"conflict_id": conflict_id, "conflict_data": conflict_data, "notes": notes}),
+            request_id=request_id,
+        )
+
+    async def reopen_conflict(
+        self, conflict_id: int, keep_changes: bool = False, *, request_id: str | None = None
+    ) -> Reply:
+        """Undo the resolution of a conflict: both entities and their relations stand as before, and it is pending
+        again."""
+        return await self.call(
+            "reopen_conflict", {"conflict_id": conflict_id, "keep_changes": keep_changes}, request_id=request_id
+        )
 
     async def save_skill(
         self,
@@ -795,6 +826,31 @@ class BlockingMethods(ABC):
     def delete_relations(self, relations: list[RelationInput], *, request_id: str | None = None) -> Reply:
         """End relations between entities."""
         return self.call("delete_relations", {"relations": relations}, request_id=request_id)
+
+    def resolve_conflict(
+        self,
+        conflict_id: int | None = None,
+        conflict_data: ConflictData | None = None,
+        strategy: Strategy = "auto",
+        dry_run: bool = False,
+        notes: Message | None = None,
+        *,
+        request_id: str | None = None,
+    ) -> Reply:
+        """Decide a conflict between two memories; reopen_conflict undoes it."""
+        return self.call(
+            "resolve_conflict",
+            {"strategy": strategy, "dry_run": dry_run}
+            | _given({"conflict_id": conflict_id, "conflict_data": conflict_data, "notes": notes}),
+            request_id=request_id,
+        )
+
+    def reopen_conflict(self, conflict_id: int, keep_changes: bool = False, *, request_id: str | None = None) -> Reply:
+        """Undo the resolution of a conflict: both entities and their relations stand as before, and it is pending
+        again."""
+        return self.call(
+            "reopen_conflict", {"conflict_id": conflict_id, "keep_changes": keep_changes}, request_id=request_id
+        )
 
     def save_skill(
         self,

@@ -22,6 +22,7 @@ from enhanced_memory.shapes import (
     EntityDraft,
     Fraction,
     Name,
+    RecordedConflict,
 )
 from enhanced_memory.store.base import Entity, Filter, Finding, Match
 
@@ -85,21 +86,7 @@ def list_conflicts(
     after = 0 if cursor is None else number_of(cursor)
     found = ctx.store.conflicts.page(status, after, limit + 1)
     return {
-        "conflicts": [
-            {
-                "conflict_id": number,
-                "entity": finding.entity,
-                "entity_id": finding.entity_id,
-                "existing_entity": finding.other,
-                "existing_id": finding.other_id,
-                "conflict_type": finding.kind,  # type: ignore[typeddict-item]
-                "confidence": finding.confidence,
-                "suggested_action": finding.action,
-                "status": status,
-                "evidence": [dict(each) for each in finding.evidence],  # type: ignore[misc]
-            }
-            for number, finding in found[:limit]
-        ],
+        "conflicts": [_recorded(number, finding) for number, finding in found[:limit]],
         "next_cursor": str(found[limit - 1][0]) if len(found) > limit else None,
     }
 
@@ -142,6 +129,25 @@ def _told(entity: Entity, verdict: rules.Verdict) -> Conflict:
             for each in verdict.evidence
         ],
     }
+
+
+def _recorded(number: int, finding: Finding) -> RecordedConflict:
+    done = finding.resolution
+    told: RecordedConflict = {
+        "conflict_id": number,
+        "entity": finding.entity,
+        "entity_id": finding.entity_id,
+        "existing_entity": finding.other,
+        "existing_id": finding.other_id,
+        "conflict_type": finding.kind,  # type: ignore[typeddict-item]
+        "confidence": finding.confidence,
+        "suggested_action": finding.action,
+        "status": "pending" if done is None else done.status,
+        "evidence": [dict(each) for each in finding.evidence],  # type: ignore[misc]
+    }
+    if done is not None:
+        told["resolution"] = {"strategy": done.strategy, "resolved_at": done.resolved_at, "notes": done.notes}
+    return told
 
 
 def _finding(own: Entity, conflict: Conflict) -> Finding:

@@ -75,12 +75,16 @@ def memory_history(
             None if version.parent is None else ctx.store.versions.read(entity, version.parent)
         )
         notes.append(_note(version, () if parent is None else parent.observations))
-    return {
+    reply: EntityHistory = {
         "entity": entity.name,
         "deleted": entity.deleted_at is not None,
         "versions": notes,
         "next_cursor": str(found[limit - 1].version) if len(found) > limit else None,
     }
+    if entity.deleted_at is not None and entity.parent_entity_id is not None:
+        (whole,) = ctx.store.entities.even_deleted([entity.parent_entity_id])
+        reply["merged_into"] = whole.name
+    return reply
 
 
 @operation(writes=True)
@@ -349,8 +353,9 @@ def purge_entities(
 ) -> Purged:
     """Erase entities for good, with history, relations, index and every copy in the database file.
 
-    Use only when the user demands that something be erased for ever; delete_entities can be undone. Rewrites the
-    database file, which takes seconds for a large one.
+    Use only when the user demands that something be erased for ever; delete_entities can be undone. What was merged
+    into another entity is that one's by now: purge it as well, or reopen the conflict first. Rewrites the database
+    file, which takes seconds for a large one.
     """
 
     if not confirm:

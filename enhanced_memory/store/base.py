@@ -54,6 +54,8 @@ class Entity:
     deleted_at: str | None = None
     parent_entity_id: int | None = None
     """The entity it was merged into, if it was."""
+    conflict_resolution_method: str | None = None
+    """The strategy of the resolution that set it back or took it away, if one did."""
     slots: tuple[int, ...] | None = None
     """Places of the observations in the index, in their order; None is 1, 2, 3, …"""
     damage: str | None = None
@@ -113,6 +115,17 @@ class Edge:
     relation_type: str
     strength: float | None = None
     metadata: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """A relation by number, with the numbers of its ends; `ended_at` is None while it lives."""
+
+    number: int
+    source_id: int
+    target_id: int
+    edge: Edge
+    ended_at: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,8 +222,25 @@ class Hit:
 
 
 @dataclass(frozen=True, slots=True)
+class Resolution:
+    """What was decided about a conflict: `status` is resolved or ignored.
+
+    `undo` is plain data of whoever resolved it, by which it is undone: numbers, times and marks, no memory's text.
+    """
+
+    status: str
+    strategy: str
+    resolved_at: str
+    notes: str | None
+    undo: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
 class Finding:
-    """A conflict between two entities; `confidence` is 0..1, `evidence` plain data, one dict a pair of observations."""
+    """A conflict between two entities; `confidence` is 0..1, `evidence` plain data, one dict a pair of observations.
+
+    `resolution` is None while it is pending.
+    """
 
     entity: str
     entity_id: int
@@ -220,6 +250,7 @@ class Finding:
     confidence: float
     action: str
     evidence: Sequence[Mapping[str, Any]]
+    resolution: Resolution | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -310,7 +341,7 @@ class Entities(Protocol):
 
         `anyway` appends one even if nothing changed; `merged` is the version that was merged in.
         `attributes` may hold tier, always_include, relevance_score, source_session, source_timestamp,
-        extraction_method and last_confirmed.
+        extraction_method, last_confirmed and conflict_resolution_method.
         """
 
     def delete(self, entity: Entity, change: Change) -> None:
@@ -324,6 +355,16 @@ class Entities(Protocol):
 
     def restore(self, entity: Entity, change: Change, entity_type: str, observations: Sequence[str]) -> Entity:
         """A deleted entity brought back with this content, under its name, which must be free."""
+
+    def merge_away(self, entity: Entity, change: Change, into: Entity, method: str) -> Entity:
+        """Delete the entity as part of another one, which becomes its parent; returns it as it is then."""
+
+    def rewind(self, entity: Entity, change: Change, tip: PastVersion, attributes: Mapping[str, Any]) -> Entity:
+        """Make an earlier version the newest of the branch that reads see; a deleted entity comes back with it.
+
+        `change` becomes a version on top of what is left behind; both stay in the history, on no branch. The name must
+        be free. `attributes` may hold those of `update`, and updated_at.
+        """
 
     def check_out(self, entity: Entity, branch: str, tip: PastVersion) -> Entity:
         """Make reads and searches see another branch, whose newest version is `tip`."""
@@ -370,6 +411,15 @@ class Relations(Protocol):
 
     def page(self, after: int, limit: int) -> list[tuple[int, Edge]]:
         """Up to `limit` relations numbered above `after`, with their numbers."""
+
+    def of(self, entity_id: int) -> list[Link]:
+        """The live relations of one entity, oldest first."""
+
+    def numbered(self, numbers: Iterable[int]) -> dict[int, Link]:
+        """Those of these numbers that there are, live or ended, by number."""
+
+    def revive(self, number: int) -> None:
+        """Let an ended relation live again, in its old place among the others; there must be no live one like it."""
 
 
 class Versions(Protocol):
@@ -502,7 +552,29 @@ class Conflicts(Protocol):
         """Keep a finding as pending; its number, or that of the one kept for this pair and kind already."""
 
     def page(self, status: str, after: int, limit: int) -> list[tuple[int, Finding]]:
-        """Up to `limit` conflicts of a status numbered above `after`, whose entities both live."""
+        """Up to `limit` conflicts of a status numbered above `after`; pending ones only if both their entities live."""
+
+    def get(self, number: int) -> Finding | None:
+        """The conflict of that number, or None."""
+
+    def find(self, entity_id: int, other_id: int, kind: str) -> int | None:
+        """The number of the conflict of this kind between the two, either way round: a pending one, else the last."""
+
+    def next_number(self) -> int:
+        """The number that the next conflict will get."""
+
+    def resolve(self, number: int, resolution: Resolution) -> None:
+        """Note what was decided about a pending conflict."""
+
+    def reopen(self, number: int, traces: Sequence[tuple[int, int]]) -> None:
+        """Make a conflict pending again.
+
+        `traces` are versions, entity and number, that the resolution left on no branch; they go when one of the two
+        entities is purged.
+        """
+
+    def resolved_after(self, number: int) -> int | None:
+        """The last resolved conflict that shares an entity with this one and was resolved later, or None."""
 
 
 class Skills(Protocol):

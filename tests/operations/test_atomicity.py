@@ -15,15 +15,20 @@ from enhanced_memory.store.sqlite import connections
 
 ANN = {"name": "Ann", "entityType": "person", "observations": ["drinks oolong tea", "lives in Graz", "plays chess"]}
 BOB = {"name": "Bob", "entityType": "person", "observations": ["lives in Linz"]}
+BEES = {"name": "Carl", "entityType": "person", "observations": ["keeps eleven bees on the roof"]}
 KNOWS = {"from": "Ann", "to": "Bob", "relationType": "knows"}
 
 BEFORE: tuple[tuple[str, dict[str, Any]], ...] = (
     ("create_entities", {"entities": [ANN, BOB, {**BOB, "name": "Twin"}, {**BOB, "name": "Gone"}]}),
+    ("create_entities", {"entities": [{**ANN, "name": "Annie"}, BEES, {**BEES, "name": "Carla"}]}),
     ("create_relations", {"relations": [KNOWS]}),
     ("memory_branch", {"entity_name": "Ann", "branch_name": "idea"}),
     ("add_observations", {"observations": [{"entityName": "Ann", "contents": ["sings"]}], "branch": "idea"}),
     ("memory_branch", {"entity_name": "Bob", "branch_name": "spare", "checkout": False}),
     ("delete_entities", {"entityNames": ["Gone"]}),
+    ("detect_conflicts", {"entity_name": "Bob"}),
+    ("detect_conflicts", {"entity_name": "Carl"}),
+    ("resolve_conflict", {"conflict_id": 2, "strategy": "merge"}),
     ("save_skill", {"name": "double", "code": "result = n * 2", "description": "twice"}),
 )
 
@@ -49,7 +54,9 @@ WRITES: dict[str, dict[str, Any]] = {
     "memory_checkout": {"entity_name": "Ann", "branch_name": "main"},
     "memory_merge": {"entity_name": "Ann", "source_branch": "idea"},
     "delete_branch": {"entity_name": "Bob", "branch_name": "spare"},
-    "detect_conflicts": {"entity_name": "Bob"},
+    "detect_conflicts": {"entity_name": "Annie"},
+    "resolve_conflict": {"conflict_id": 1, "strategy": "merge"},
+    "reopen_conflict": {"conflict_id": 2},
     "delete_skill": {"name": "double"},
 }
 """One call of each operation that writes in one transaction, and what it changes."""

@@ -242,6 +242,15 @@ def test_what_changed_lists_every_change_once_and_in_order(ask: Any, remember: A
     ]
 
 
+def test_an_entity_on_a_branch_without_changes_was_on_that_branch(
+    service: MemoryDBService, ask: Any, remember: Any
+) -> None:
+    remember("Ann", "a")
+    ask("memory_branch", entity_name="Ann", branch_name="idea")
+    now = service._store.write(lambda tx: tx.now, "default", 5.0)
+    assert ask("open_nodes", names=["Ann"], as_of=now)["entities"] == ask("open_nodes", names=["Ann"])["entities"]
+
+
 def test_a_purged_entity_is_in_no_byte_of_the_files(service: MemoryDBService, ask: Any, remember: Any) -> None:
     marker = "Xylographquokka"
     for number in range(50):

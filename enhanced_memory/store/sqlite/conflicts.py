@@ -1,4 +1,4 @@
-"""Conflicts that were found, each pair and kind once.
+"""Conflicts that were found, each pair and kind once, and what was decided about them.
 
 Above it lies the store's transaction.
 """
@@ -6,9 +6,18 @@ Above it lies the store's transaction.
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
+from typing import Any
 
-from enhanced_memory.store.base import Finding
+from enhanced_memory.store.base import Finding, Resolution
 from enhanced_memory.store.sqlite.scope import Scope
+
+_SELECT = (
+    "SELECT c.id, a.name, a.id, b.name, b.id, c.conflict_type, c.confidence, c.suggested_action, c.evidence,"
+    " c.resolution_status, c.strategy, c.resolved_at, c.resolution_notes, c.undo"
+    " FROM conflicts c JOIN entities a ON a.id = c.entity_id JOIN entities b ON b.id = c.conflicting_entity_id"
+    " WHERE c.namespace_id = ?"
+)
 
 
 class SQLiteConflicts:
@@ -18,14 +27,14 @@ class SQLiteConflicts:
         self._scope = scope
 
     def record(self, finding: Finding) -> int:
-        """Keep a finding as pending; the number of the one that is kept for this pair and kind already, if there is."""
-        known = self._scope.connection.execute(
-            "SELECT id FROM conflicts WHERE conflict_type = ? AND resolution_status = 'pending'"
-            " AND ((entity_id = ? AND conflicting_entity_id = ?) OR (conflicting_entity_id = ? AND entity_id = ?))",
-            (finding.kind, finding.entity_id, finding.other_id, finding.entity_id, finding.other_id),
-        ).fetchone()
-        if known is not None:
-            return int(known[0])
+        """Keep a finding as pending; its number, or that of the one kept for this pair and kind already.
+
+        One that was decided counts as kept while both entities stayed and the finding shows nothing that it did not.
+        """
+        known = self.find(finding.entity_id, finding.other_id, finding.kind)
+        kept = None if known is None else self.get(known)
+        if known is not None and kept is not None and _still_says(kept, finding):
+            return known
         row = self._scope.connection.execute(
             "INSERT INTO conflicts (namespace_id, entity_id, conflicting_entity_id, conflict_type, confidence,"
             " suggested_action, detected_at, evidence) VALUES (?, ?, ?, ?, ?, ?, ?, ?) RETURNING id",
@@ -43,27 +52,101 @@ class SQLiteConflicts:
         return int(row[0])
 
     def page(self, status: str, after: int, limit: int) -> list[tuple[int, Finding]]:
-        """Up to `limit` conflicts of a status numbered above `after`, whose entities both live."""
+        """Up to `limit` conflicts of a status numbered above `after`; pending ones only if both their entities live."""
+        living = " AND a.deleted_at IS NULL AND b.deleted_at IS NULL" if status == "pending" else ""
         rows = self._scope.connection.execute(
-            "SELECT c.id, a.name, a.id, b.name, b.id, c.conflict_type, c.confidence, c.suggested_action, c.evidence"
-            " FROM conflicts c JOIN entities a ON a.id = c.entity_id JOIN entities b ON b.id = c.conflicting_entity_id"
-            " WHERE c.namespace_id = ? AND c.resolution_status = ? AND c.id > ? AND a.deleted_at IS NULL"
-            " AND b.deleted_at IS NULL ORDER BY c.id LIMIT ?",
+            f"{_SELECT} AND c.resolution_status = ? AND c.id > ?{living} ORDER BY c.id LIMIT ?",
             (self._scope.namespace_id, status, after, limit),
         )
-        return [
+        return [(row[0], _finding(row)) for row in rows]
+
+    def get(self, number: int) -> Finding | None:
+        """The conflict of that number, or None."""
+        row = self._scope.connection.execute(f"{_SELECT} AND c.id = ?", (self._scope.namespace_id, number)).fetchone()
+        return None if row is None else _finding(row)
+
+    def find(self, entity_id: int, other_id: int, kind: str) -> int | None:
+        """The number of the conflict of this kind between the two, either way round: a pending one, else the last."""
+        row = self._scope.connection.execute(
+            "SELECT id FROM conflicts WHERE conflict_type = :kind AND (entity_id, conflicting_entity_id)"
+            " IN (VALUES (:entity, :other), (:other, :entity)) ORDER BY resolution_status = 'pending' DESC, id DESC",
+            {"kind": kind, "entity": entity_id, "other": other_id},
+        ).fetchone()
+        return None if row is None else int(row[0])
+
+    def next_number(self) -> int:
+        """The number that the next conflict will get."""
+        row = self._scope.connection.execute("SELECT seq FROM sqlite_sequence WHERE name = 'conflicts'").fetchone()
+        return 1 if row is None else int(row[0]) + 1
+
+    def resolve(self, number: int, resolution: Resolution) -> None:
+        """Note what was decided about a pending conflict."""
+        known = self._undo(number)
+        self._scope.connection.execute(
+            "UPDATE conflicts SET resolution_status = ?, strategy = ?, resolved_at = ?, resolution_notes = ?, undo = ?"
+            " WHERE id = ?",
             (
-                row[0],
-                Finding(
-                    entity=row[1],
-                    entity_id=row[2],
-                    other=row[3],
-                    other_id=row[4],
-                    kind=row[5],
-                    confidence=row[6],
-                    action=row[7] or "",
-                    evidence=json.loads(row[8] or "[]"),
-                ),
-            )
-            for row in rows
-        ]
+                resolution.status,
+                resolution.strategy,
+                resolution.resolved_at,
+                resolution.notes,
+                json.dumps({**resolution.undo, "traces": known.get("traces", [])}),
+                number,
+            ),
+        )
+
+    def reopen(self, number: int, traces: Sequence[tuple[int, int]]) -> None:
+        """Make a conflict pending again, and note the versions that its resolution left on no branch."""
+        traces = [*self._undo(number).get("traces", []), *traces]
+        self._scope.connection.execute(
+            "UPDATE conflicts SET resolution_status = 'pending', strategy = NULL, resolved_at = NULL,"
+            " resolution_notes = NULL, undo = ? WHERE id = ?",
+            (json.dumps({"traces": traces}) if traces else None, number),
+        )
+
+    def resolved_after(self, number: int) -> int | None:
+        """The last resolved conflict that shares an entity with this one and was resolved later, or None."""
+        row = self._scope.connection.execute(
+            "SELECT later.id FROM conflicts own JOIN conflicts later ON later.resolved_at > own.resolved_at"
+            " AND (later.entity_id IN (own.entity_id, own.conflicting_entity_id)"
+            " OR later.conflicting_entity_id IN (own.entity_id, own.conflicting_entity_id))"
+            " WHERE own.id = ? AND later.resolution_status = 'resolved' ORDER BY later.resolved_at DESC",
+            (number,),
+        ).fetchone()
+        return None if row is None else int(row[0])
+
+    def _undo(self, number: int) -> dict[str, Any]:
+        row = self._scope.connection.execute("SELECT undo FROM conflicts WHERE id = ?", (number,)).fetchone()
+        found: dict[str, Any] = json.loads(row[0] or "{}")
+        return found
+
+
+def _finding(row: tuple[Any, ...]) -> Finding:
+    status, strategy, resolved_at, notes, undo = row[9:14]
+    resolution = None
+    if status != "pending":
+        resolution = Resolution(status, strategy or "", resolved_at or "", notes, json.loads(undo or "{}"))
+    return Finding(
+        entity=row[1],
+        entity_id=row[2],
+        other=row[3],
+        other_id=row[4],
+        kind=row[5],
+        confidence=row[6],
+        action=row[7] or "",
+        evidence=json.loads(row[8] or "[]"),
+        resolution=resolution,
+    )
+
+
+def _still_says(kept: Finding, finding: Finding) -> bool:
+    """Whether a conflict on record leaves nothing to record of a finding of the same pair and kind."""
+    if kept.resolution is None:
+        return True
+    # One of a pair that was made one is found again only if it was brought back since.
+    return kept.resolution.strategy not in ("merge", "branch") and _shown(finding) <= _shown(kept)
+
+
+def _shown(finding: Finding) -> set[frozenset[str]]:
+    """The pairs of observations it shows, whichever of a pair is the newer."""
+    return {frozenset((str(each.get("new")), str(each.get("existing")))) for each in finding.evidence}

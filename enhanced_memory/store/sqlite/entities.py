@@ -6,6 +6,7 @@ through here, so that the row, its version and its index rows are one.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -24,7 +25,8 @@ _SELECT = (
     "SELECT entities.id, namespaces.name, entities.name, entity_type, tier, always_include, relevance_score,"
     " source_session, source_timestamp, extraction_method, last_confirmed, access_count, entities.created_at,"
     " coalesce(updated_at, entities.created_at), coalesce(last_accessed, entities.created_at), current_version,"
-    " current_branch, original_size, compressed_size, checksum, compressed_data, deleted_at, parent_entity_id"
+    " current_branch, original_size, compressed_size, checksum, compressed_data, deleted_at, parent_entity_id,"
+    " conflict_resolution_method"
     " FROM entities JOIN namespaces ON namespaces.id = entities.namespace_id"
 )
 _INSERT = (
@@ -41,6 +43,7 @@ _ATTRIBUTES = frozenset(
         "source_timestamp",
         "extraction_method",
         "last_confirmed",
+        "conflict_resolution_method",
     }
 )
 _REFERENCES = {
@@ -257,9 +260,7 @@ class SQLiteEntities:
     ) -> Entity:
         """The entity changed. A change of name, type or observations appends a version; `attributes` do not."""
         wanted = {key: value for key, value in (attributes or {}).items() if getattr(entity, key) != value}
-        unknown = wanted.keys() - _ATTRIBUTES
-        if unknown:
-            raise ValueError(f"no attributes of an entity: {sorted(unknown)}")
+        _refuse_unknown(wanted, _ATTRIBUTES)
         name = entity.name if name is None else name
         entity_type = entity.entity_type if entity_type is None else entity_type
         contents = entity.observations if observations is None else tuple(observations)
@@ -292,8 +293,40 @@ class SQLiteEntities:
         packed = self._scope.contents.pack(observations, None)
         number = self._versions.append(entity, change, entity_type, observations, len(packed.blob))
         columns = {**_content_columns(packed, number), "entity_type": entity_type, "updated_at": self._scope.now}
-        self._set(entity.id, {**columns, "deleted_at": None, "parent_entity_id": None})
+        columns |= {"deleted_at": None, "parent_entity_id": None, "conflict_resolution_method": None}
+        self._set(entity.id, columns)
         self._index(entity.id, entity.name, entity_type, observations)
+        return self._by_id(entity.id)
+
+    def merge_away(self, entity: Entity, change: Change, into: Entity, method: str) -> Entity:
+        """Delete the entity as part of another one, which becomes its parent; returns it as it is then."""
+        self.delete(entity, change)
+        self._set(entity.id, {"parent_entity_id": into.id, "conflict_resolution_method": method})
+        return self._by_id(entity.id)
+
+    def rewind(self, entity: Entity, change: Change, tip: PastVersion, attributes: Mapping[str, Any]) -> Entity:
+        """Make an earlier version the newest of the branch that reads see; a deleted entity comes back with it."""
+        _refuse_damaged(entity)
+        _refuse_unknown(attributes, _ATTRIBUTES | {"updated_at"})
+        left = self._versions.read(entity, entity.version)
+        if left is None:
+            raise ValueError(f"entity {entity.id} has no version {entity.version}")
+        self._versions.settle(entity)
+        self._versions.append_aside(entity, left, entity.branch, change, tip.entity_type, tip.observations)
+        if entity.deleted_at is None:
+            packed = self._index_difference(entity, entity.name, tip.entity_type, tip.observations)
+        else:
+            slots = entity.slots if entity.observations == tip.observations else None
+            packed = self._scope.contents.pack(tip.observations, slots)
+            self._index(entity.id, entity.name, tip.entity_type, tip.observations, slots)
+        self._see(entity, entity.branch, tip.version)
+        self._versions.set_head(entity.id, entity.branch, tip.version)
+        columns = {
+            **_content_columns(packed, tip.version),
+            "entity_type": tip.entity_type,
+            "updated_at": self._scope.now,
+        }
+        self._set(entity.id, {**columns, "deleted_at": None, "parent_entity_id": None, **attributes})
         return self._by_id(entity.id)
 
     def check_out(self, entity: Entity, branch: str, tip: PastVersion) -> Entity:
@@ -301,10 +334,7 @@ class SQLiteEntities:
         _refuse_damaged(entity)
         self._versions.settle(entity)
         packed = self._index_difference(entity, entity.name, tip.entity_type, tip.observations)
-        self._scope.connection.execute(
-            "INSERT INTO checkouts (entity_id, branch_name, version_number, created_at) VALUES (?, ?, ?, ?)",
-            (entity.id, branch, tip.version, self._scope.now),
-        )
+        self._see(entity, branch, tip.version)
         columns = {**_content_columns(packed, tip.version), "entity_type": tip.entity_type}
         self._set(entity.id, {**columns, "current_branch": branch, "updated_at": self._scope.now})
         return self._by_id(entity.id)
@@ -315,6 +345,7 @@ class SQLiteEntities:
         if entity.deleted_at is None:
             self._unindex(entity)
         forget_all(self._scope, entity.id)
+        self._erase_traces(entity)
         for table, columns in _REFERENCES.items():
             for column in columns:
                 self._scope.connection.execute(f"DELETE FROM {table} WHERE {column} = ?", (entity.id,))
@@ -373,7 +404,10 @@ class SQLiteEntities:
             "SELECT count(*) FROM relations WHERE namespace_id = ? AND deleted_at IS NULL", number
         ).fetchone()
         (pending,) = execute(
-            "SELECT count(*) FROM conflicts WHERE namespace_id = ? AND resolution_status = 'pending'", number
+            "SELECT count(*) FROM conflicts c JOIN entities a ON a.id = c.entity_id"
+            " JOIN entities b ON b.id = c.conflicting_entity_id WHERE c.namespace_id = ?"
+            " AND c.resolution_status = 'pending' AND a.deleted_at IS NULL AND b.deleted_at IS NULL",
+            number,
         ).fetchone()
         (pages,), (page_bytes,) = execute("PRAGMA page_count").fetchone(), execute("PRAGMA page_size").fetchone()
         by_namespace = dict(
@@ -437,6 +471,7 @@ class SQLiteEntities:
             checksum=row[19],
             deleted_at=row[21],
             parent_entity_id=row[22],
+            conflict_resolution_method=row[23],
             slots=unpacked.slots,
             damage=damage,
         )
@@ -537,6 +572,39 @@ class SQLiteEntities:
             self._delete_observation(entity, place, text)
         forget_all(self._scope, entity.id)
 
+    def _see(self, entity: Entity, branch: str, version: int) -> None:
+        """Note which branch reads see from now on, and its newest version."""
+        self._scope.connection.execute(
+            "INSERT INTO checkouts (entity_id, branch_name, version_number, created_at) VALUES (?, ?, ?, ?)",
+            (entity.id, branch, version, self._scope.now),
+        )
+
+    def _erase_traces(self, entity: Entity) -> None:
+        """Erase what undone resolutions left of the entity in the history of others, unless something builds on it.
+
+        Of others, all that undone resolutions left goes: what one merged in is also in what was merged in after it.
+        """
+        own = self._traces(entity.id)
+        others = {owner for owner, _ in own} - {entity.id}
+        traces = {trace for other in others for trace in self._traces(other) if trace[0] == other}
+        for owner, version in sorted(traces, reverse=True):
+            self._scope.connection.execute(
+                "DELETE FROM versions WHERE entity_id = :owner AND version_number = :version"
+                " AND NOT EXISTS (SELECT 1 FROM versions v WHERE v.entity_id = :owner"
+                " AND (v.parent_version = :version OR v.merged_version = :version))"
+                " AND NOT EXISTS (SELECT 1 FROM branches WHERE branches.entity_id = :owner"
+                " AND (head_version = :version OR created_from_version = :version))",
+                {"owner": owner, "version": version},
+            )
+
+    def _traces(self, entity_id: int) -> set[tuple[int, int]]:
+        """Entities and versions that undone resolutions of the entity's conflicts left on no branch."""
+        rows = self._scope.connection.execute(
+            "SELECT undo FROM conflicts WHERE undo IS NOT NULL AND (entity_id = ? OR conflicting_entity_id = ?)",
+            (entity_id, entity_id),
+        )
+        return {(trace[0], trace[1]) for (undo,) in rows for trace in json.loads(undo).get("traces", ())}
+
     def _rename(self, entity: Entity) -> None:
         self._scope.connection.execute(
             "INSERT INTO renames (entity_id, old_name, created_at) VALUES (?, ?, ?)",
@@ -595,6 +663,12 @@ def _is_stamp(value: object) -> bool:
 
 def _is_share(value: object) -> bool:
     return isinstance(value, int | float) and 0 <= value <= 1
+
+
+def _refuse_unknown(attributes: Iterable[str], known: frozenset[str]) -> None:
+    unknown = set(attributes) - known
+    if unknown:
+        raise ValueError(f"no attributes of an entity: {sorted(unknown)}")
 
 
 def _refuse_damaged(entity: Entity) -> None:

@@ -88,7 +88,7 @@ class SQLiteHistory:
 
     def at(self, entity: Entity, instant: str) -> Entity | None:
         """The entity as reads saw it at the instant, or None if it was not there."""
-        past = self._version_at(entity, instant)
+        branch, past = self._version_at(entity, instant)
         if past is None or past.action in GONE:
             return None
         tier = self._scope.connection.execute(
@@ -101,7 +101,7 @@ class SQLiteHistory:
             entity_type=past.entity_type,
             observations=past.observations,
             version=past.version,
-            branch=past.branch,
+            branch=branch,
             tier=entity.tier if tier is None else tier[0],
             slots=None,
             damage=None,
@@ -149,7 +149,8 @@ class SQLiteHistory:
         ).fetchall()
         return [_note(row) for row in rows]
 
-    def _version_at(self, entity: Entity, instant: str) -> PastVersion | None:
+    def _version_at(self, entity: Entity, instant: str) -> tuple[str, PastVersion | None]:
+        """The branch that reads saw at the instant, and its newest version of then."""
         row = self._scope.connection.execute(
             "SELECT branch_name, version_number, created_at FROM checkouts WHERE entity_id = ? AND created_at <= ?"
             " ORDER BY id DESC LIMIT 1",
@@ -157,7 +158,7 @@ class SQLiteHistory:
         ).fetchone()
         branch, start, since = row if row is not None else ("main", None, "")
         number = self._versions.last_on(entity.id, branch, since, instant) or start
-        return None if number is None else self._versions.read(entity, number)
+        return branch, None if number is None else self._versions.read(entity, number)
 
 
 def _note(row: tuple[Any, ...]) -> ChangeNote:

@@ -6,18 +6,19 @@ Above it lies the store's transaction. A relation that ends keeps its row with t
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from typing import Any
 
-from enhanced_memory.store.base import Edge
+from enhanced_memory.store.base import Edge, Link
 from enhanced_memory.store.sqlite.filters import marks
 from enhanced_memory.store.sqlite.scope import Scope
 
-_SELECT = (
-    "SELECT r.id, a.name, b.name, r.relation_type, r.strength, r.metadata, a.id, b.id FROM relations r"
-    " JOIN entities a ON a.id = r.from_entity_id JOIN entities b ON b.id = r.to_entity_id WHERE r.deleted_at IS NULL"
+_EVER = (
+    "SELECT r.id, a.name, b.name, r.relation_type, r.strength, r.metadata, a.id, b.id, r.deleted_at FROM relations r"
+    " JOIN entities a ON a.id = r.from_entity_id JOIN entities b ON b.id = r.to_entity_id"
 )
+_SELECT = f"{_EVER} WHERE r.deleted_at IS NULL"
 _CHUNK = 500
 
 
@@ -113,11 +114,43 @@ class SQLiteRelations:
             (made if row[8] else lost).append(_edge(row))
         return made, lost
 
+    def of(self, entity_id: int) -> list[Link]:
+        """The live relations of one entity, oldest first."""
+        found: dict[int, Link] = {}
+        for column in ("from_entity_id", "to_entity_id"):
+            for row in self._scope.connection.execute(f"{_SELECT} AND r.{column} = ?", (entity_id,)):
+                found[row[0]] = _link(row)
+        return [found[number] for number in sorted(found)]
+
+    def numbered(self, numbers: Iterable[int]) -> dict[int, Link]:
+        """Those of these numbers that there are, live or ended, by number."""
+        rows: list[tuple[Any, ...]] = []
+        for part in _parts(list(numbers)):
+            rows += self._scope.connection.execute(f"{_EVER} WHERE r.id IN ({marks(len(part))})", part)
+        return {row[0]: _link(row) for row in rows}
+
+    def revive(self, number: int) -> None:
+        """Let an ended relation live again, in its old place among the others; there must be no live one like it."""
+        # The row keeps its number, by which relations are ordered; the life it had becomes a row of its own.
+        self._scope.connection.execute(
+            "INSERT INTO relations (namespace_id, from_entity_id, to_entity_id, relation_type, strength, metadata,"
+            " created_at, deleted_at) SELECT namespace_id, from_entity_id, to_entity_id, relation_type, strength,"
+            " metadata, created_at, deleted_at FROM relations WHERE id = ?",
+            (number,),
+        )
+        self._scope.connection.execute(
+            "UPDATE relations SET created_at = ?, deleted_at = NULL WHERE id = ?", (self._scope.now, number)
+        )
+
     def page(self, after: int, limit: int) -> list[tuple[int, Edge]]:
         """Up to `limit` relations numbered above `after`, with their numbers."""
         statement = f"{_SELECT} AND r.namespace_id = ? AND r.id > ? ORDER BY r.id LIMIT ?"
         rows = self._scope.connection.execute(statement, (self._scope.namespace_id, after, limit))
         return [(row[0], _edge(row)) for row in rows]
+
+
+def _link(row: tuple[Any, ...]) -> Link:
+    return Link(number=row[0], source_id=row[6], target_id=row[7], edge=_edge(row), ended_at=row[8])
 
 
 def _edge(row: tuple[Any, ...]) -> Edge:

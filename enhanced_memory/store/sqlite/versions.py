@@ -89,7 +89,7 @@ class SQLiteVersions:
         else:  # nothing can be told against what cannot be read, so the history begins anew
             stored, kept_type = (0, 0, None), entity_type
         self._insert(entity.id, number, entity.branch, change, entity.version, merged, stored, kept_type)
-        self._advance(entity.id, entity.branch, number)
+        self.set_head(entity.id, entity.branch, number)
         return number
 
     def append_aside(
@@ -111,7 +111,7 @@ class SQLiteVersions:
         if stored[0] == 0:
             stored = (0, 0, packed)
         self._insert(entity.id, number, branch, change, tip.version, merged, stored, kept_type)
-        self._advance(entity.id, branch, number)
+        self.set_head(entity.id, branch, number)
         return number
 
     def settle(self, entity: Entity) -> None:
@@ -148,7 +148,8 @@ class SQLiteVersions:
         statement = "SELECT coalesce(max(version_number), 0) + 1 FROM versions WHERE entity_id = ?"
         return int(self._scope.connection.execute(statement, (entity_id,)).fetchone()[0])
 
-    def _advance(self, entity_id: int, branch: str, number: int) -> None:
+    def set_head(self, entity_id: int, branch: str, number: int) -> None:
+        """Make a version the newest of its branch."""
         self._scope.connection.execute(
             "UPDATE branches SET head_version = ? WHERE entity_id = ? AND name = ?", (number, entity_id, branch)
         )
