@@ -42,6 +42,7 @@ READS = frozenset(
         "list_branches",
         "list_conflicts",
         "list_running",
+        "list_transitions",
         "memory_diff",
         "memory_history",
         "neighbors",
@@ -71,12 +72,13 @@ WRITES = frozenset(
         "memory_commit",
         "memory_merge",
         "memory_revert",
+        "promote_to_tier",
         "update_entity",
     ]
 )
 """Operations that change the store in one transaction: one may be sent again under the same request id."""
 
-LONG: frozenset[str] = frozenset([])
+LONG: frozenset[str] = frozenset(["autonomous_curation", "undo_curation"])
 """Operations that work in slices, and may take an hour."""
 
 
@@ -288,6 +290,18 @@ class AsyncMethods(ABC):
         relevant."""
         return await self.call("get_context", {"max_tokens": max_tokens} | _given({"query": query}))
 
+    async def autonomous_curation(
+        self, dry_run: bool = False, namespace: Line | None = None, *, request_id: str | None = None
+    ) -> Reply:
+        """Let the tiers manage themselves: move memories to the tier they belong to, with a reason for each."""
+        return await self.call(
+            "autonomous_curation", {"dry_run": dry_run} | _given({"namespace": namespace}), request_id=request_id
+        )
+
+    async def undo_curation(self, run_id: Line, *, request_id: str | None = None) -> Reply:
+        """Put a curation back: tiers as they were, what it made deleted again, what it made grow as it was before."""
+        return await self.call("undo_curation", {"run_id": run_id}, request_id=request_id)
+
     async def auto_extract_facts(
         self,
         conversation_text: str,
@@ -475,6 +489,32 @@ class AsyncMethods(ABC):
         """Erase entities for good, with history, relations, index and every copy in the database file."""
         return await self.call(
             "purge_entities", {"entityNames": entityNames, "confirm": confirm}, request_id=request_id
+        )
+
+    async def promote_to_tier(
+        self,
+        new_tier: Tier,
+        entity_id: int | None = None,
+        entityName: Name | None = None,
+        reason: Message | None = None,
+        *,
+        request_id: str | None = None,
+    ) -> Reply:
+        """Move a memory to another tier, up or down: working (of now), episodic (what happened), semantic (what is
+        known), procedural (how things are done)."""
+        return await self.call(
+            "promote_to_tier",
+            {"new_tier": new_tier} | _given({"entity_id": entity_id, "entityName": entityName, "reason": reason}),
+            request_id=request_id,
+        )
+
+    async def list_transitions(
+        self, entityName: Name | None = None, run_id: Line | None = None, limit: int = 50, cursor: Cursor | None = None
+    ) -> Reply:
+        """List moves of memories from tier to tier, newest first, with their reasons."""
+        return await self.call(
+            "list_transitions",
+            {"limit": limit} | _given({"entityName": entityName, "run_id": run_id, "cursor": cursor}),
         )
 
 
@@ -679,6 +719,18 @@ class BlockingMethods(ABC):
         relevant."""
         return self.call("get_context", {"max_tokens": max_tokens} | _given({"query": query}))
 
+    def autonomous_curation(
+        self, dry_run: bool = False, namespace: Line | None = None, *, request_id: str | None = None
+    ) -> Reply:
+        """Let the tiers manage themselves: move memories to the tier they belong to, with a reason for each."""
+        return self.call(
+            "autonomous_curation", {"dry_run": dry_run} | _given({"namespace": namespace}), request_id=request_id
+        )
+
+    def undo_curation(self, run_id: Line, *, request_id: str | None = None) -> Reply:
+        """Put a curation back: tiers as they were, what it made deleted again, what it made grow as it was before."""
+        return self.call("undo_curation", {"run_id": run_id}, request_id=request_id)
+
     def auto_extract_facts(
         self,
         conversation_text: str,
@@ -857,3 +909,29 @@ class BlockingMethods(ABC):
     def purge_entities(self, entityNames: Names, confirm: bool, *, request_id: str | None = None) -> Reply:
         """Erase entities for good, with history, relations, index and every copy in the database file."""
         return self.call("purge_entities", {"entityNames": entityNames, "confirm": confirm}, request_id=request_id)
+
+    def promote_to_tier(
+        self,
+        new_tier: Tier,
+        entity_id: int | None = None,
+        entityName: Name | None = None,
+        reason: Message | None = None,
+        *,
+        request_id: str | None = None,
+    ) -> Reply:
+        """Move a memory to another tier, up or down: working (of now), episodic (what happened), semantic (what is
+        known), procedural (how things are done)."""
+        return self.call(
+            "promote_to_tier",
+            {"new_tier": new_tier} | _given({"entity_id": entity_id, "entityName": entityName, "reason": reason}),
+            request_id=request_id,
+        )
+
+    def list_transitions(
+        self, entityName: Name | None = None, run_id: Line | None = None, limit: int = 50, cursor: Cursor | None = None
+    ) -> Reply:
+        """List moves of memories from tier to tier, newest first, with their reasons."""
+        return self.call(
+            "list_transitions",
+            {"limit": limit} | _given({"entityName": entityName, "run_id": run_id, "cursor": cursor}),
+        )

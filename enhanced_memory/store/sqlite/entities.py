@@ -51,6 +51,7 @@ _REFERENCES = {
     "relations": ("from_entity_id", "to_entity_id"),
     "conflicts": ("entity_id", "conflicting_entity_id"),
     "tier_transitions": ("entity_id",),
+    "consolidations": ("entity_id",),
 }
 """Tables and columns that name an entity; a test holds them against the schema."""
 
@@ -272,7 +273,7 @@ class SQLiteEntities:
         if name != entity.name:
             self._rename(entity)
         if "tier" in wanted:
-            self._log_transition(entity, wanted["tier"])
+            self._log_transition(entity, wanted["tier"], change.message)
         if not wanted:
             return entity
         wanted["updated_at"] = self._scope.now
@@ -534,11 +535,10 @@ class SQLiteEntities:
             (entity.id, entity.name, self._scope.now),
         )
 
-    def _log_transition(self, entity: Entity, tier: str, reason: str | None = None, run_id: str | None = None) -> None:
+    def _log_transition(self, entity: Entity, tier: str, reason: str | None) -> None:
         self._scope.connection.execute(
-            "INSERT INTO tier_transitions (entity_id, from_tier, to_tier, reason, run_id, created_at)"
-            " VALUES (?, ?, ?, ?, ?, ?)",
-            (entity.id, entity.tier, tier, reason, run_id, self._scope.now),
+            "INSERT INTO tier_transitions (entity_id, from_tier, to_tier, reason, created_at) VALUES (?, ?, ?, ?, ?)",
+            (entity.id, entity.tier, tier, reason, self._scope.now),
         )
 
     def _insert_label(self, number: int, name: str, entity_type: str) -> None:

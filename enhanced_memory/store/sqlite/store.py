@@ -22,12 +22,14 @@ from enhanced_memory.store.base import (
     Analyser,
     Branches,
     Conflicts,
+    Curation,
     Entities,
     History,
     Index,
     Relations,
     Requests,
     Transaction,
+    Transitions,
     Vectors,
     Versions,
 )
@@ -37,6 +39,7 @@ from enhanced_memory.store.sqlite.codec import Codec, checksum, dictionary_of
 from enhanced_memory.store.sqlite.conflicts import SQLiteConflicts
 from enhanced_memory.store.sqlite.connections import BUSY_TIMEOUT_MS, Connection, open_reader, open_writer, translated
 from enhanced_memory.store.sqlite.contents import Contents
+from enhanced_memory.store.sqlite.curation import SQLiteCuration
 from enhanced_memory.store.sqlite.entities import SQLiteEntities
 from enhanced_memory.store.sqlite.history import SQLiteHistory
 from enhanced_memory.store.sqlite.index import FrequencyCache, SQLiteIndex
@@ -45,6 +48,7 @@ from enhanced_memory.store.sqlite.relations import SQLiteRelations
 from enhanced_memory.store.sqlite.requests import KEEP_S, SQLiteRequests
 from enhanced_memory.store.sqlite.scope import Clock, Scope, earlier
 from enhanced_memory.store.sqlite.signs import Signs
+from enhanced_memory.store.sqlite.transitions import SQLiteTransitions
 from enhanced_memory.store.sqlite.vectors import SQLiteVectors
 from enhanced_memory.store.sqlite.versions import SQLiteVersions
 from enhanced_memory.store.sqlite.writer import Writer
@@ -68,7 +72,8 @@ _LOG_FRAMES = 256
 log = logging.getLogger(__name__)
 
 
-def _utc_now() -> datetime:
+def utc_now() -> datetime:
+    """The time, as the machine tells it."""
     return datetime.now(UTC)
 
 
@@ -122,6 +127,16 @@ class SQLiteTransaction:
         return SQLiteConflicts(self._scope)
 
     @cached_property
+    def transitions(self) -> Transitions:
+        """Moves from tier to tier."""
+        return SQLiteTransitions(self._scope)
+
+    @cached_property
+    def curation(self) -> Curation:
+        """Curations that ran."""
+        return SQLiteCuration(self._scope)
+
+    @cached_property
     def requests(self) -> Requests:
         """First replies to writes that carried a request id."""
         return SQLiteRequests(self._scope)
@@ -137,7 +152,7 @@ class SQLiteStore:
         *,
         readers: int = 4,
         max_queue: int = 1_024,
-        clock: Callable[[], datetime] = _utc_now,
+        clock: Callable[[], datetime] = utc_now,
     ) -> None:
         self._path = path
         self._analyser = analyser
