@@ -207,7 +207,7 @@ def test_old_memories_that_nobody_reads_become_episodes_and_others_stay(memory: 
     memory.add("young", "about young")
     memory.pass_days(6)
     memory.ask("open_nodes", names=["lately"])
-    memory.pass_days(1)
+    memory.pass_days(1.5)
     reply = memory.curate()
     assert reply["promoted_to_episodic"] == 1
     assert reply["moves"] == [

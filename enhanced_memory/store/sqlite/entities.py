@@ -403,7 +403,8 @@ class SQLiteEntities:
             unpacked, damage = Unpacked((), None), str(error)
         times = [time if _is_stamp(time) else _UNKNOWN_TIME for time in row[12:15]]
         relevance = row[6] if _is_share(row[6]) else 0.0
-        if [*times, relevance] != [*row[12:15], row[6]]:
+        confirmed = row[10] if row[10] is None or _is_stamp(row[10]) else None
+        if [*times, relevance, confirmed] != [*row[12:15], row[6], row[10]]:
             unpacked, damage = Unpacked((), None), "its times or its relevance are not as they were written"
         return Entity(
             id=row[0],
@@ -417,7 +418,7 @@ class SQLiteEntities:
             source_session=row[7],
             source_timestamp=row[8],
             extraction_method=row[9],
-            last_confirmed=row[10],
+            last_confirmed=confirmed,
             access_count=row[11],
             created_at=times[0],
             updated_at=times[1],
