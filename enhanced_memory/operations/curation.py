@@ -86,10 +86,10 @@ def autonomous_curation(
         return _told(plan, inside.caller.namespace, dry_run, run_id)
 
 
-@operation(writes=True, long=True, destructive=True, idempotent=True, administrative=True)
+@operation(writes=True, long=True, destructive=True, administrative=True)
 def undo_curation(
     ctx: Context,
-    run_id: Annotated[Line, Field(min_length=1, description="The run, as autonomous_curation told it.")],
+    run_id: Annotated[Line, Field(min_length=1, description="The run, or last: the newest not put back.")],
 ) -> CurationUndone:
     """Put a curation back: tiers as they were, what it made deleted again, what it made grow as it was before.
 
@@ -99,17 +99,19 @@ def undo_curation(
     Raises: NotFound: there was no such run. Busy: a curation is under way.
     """
     with _alone(ctx):
-        run = ctx.read(lambda c: c.store.curation.find(run_id))
+        run = ctx.read(lambda c: c.store.curation.last() if run_id == "last" else c.store.curation.find(run_id))
         if run is None:
             raise NotFound(
-                f"there was no curation {run_id!r}", hint="list_transitions tells the runs", details={"run_id": run_id}
+                "there is no curation to put back" if run_id == "last" else f"there was no curation {run_id!r}",
+                hint="list_transitions tells the runs",
+                details={"run_id": run_id},
             )
         undone = _Undone(run)
         if run.undone_at is None:
             inside = _in(ctx, run.namespace)
             _forget_knowledge(inside, undone)
             _restore_tiers(inside, undone)
-            inside.write(lambda c: c.store.curation.note_undone(run_id))
+            inside.write(lambda c: c.store.curation.note_undone(run.run_id))
         return undone.told()
 
 

@@ -623,6 +623,9 @@ class Curation(Protocol):
     def find(self, run_id: str) -> Run | None:
         """The curation of that name, of whatever namespace, or None."""
 
+    def last(self) -> Run | None:
+        """The newest curation of the namespace that was not put back, or None."""
+
     def note_undone(self, run_id: str) -> None:
         """It was put back."""
 

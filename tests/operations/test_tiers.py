@@ -489,6 +489,18 @@ def test_a_run_that_never_was_cannot_be_undone(memory: Memory) -> None:
     assert memory.fail("undo_curation", run_id="2026-01-01-00000000") == "not_found"
 
 
+def test_the_last_run_that_was_not_put_back_can_be_named_so(memory: Memory) -> None:
+    assert memory.fail("undo_curation", run_id="last") == "not_found"
+    memory.episodes("a", "b", "c")
+    before = memory.state()
+    first = memory.curate()["run_id"]
+    memory.episodes("d", "e", "f", said=("the gate is shut",))
+    second = memory.curate()["run_id"]
+    assert [memory.ask("undo_curation", run_id="last")["run_id"] for _ in range(2)] == [second, first]
+    memory.ask("delete_entities", entityNames=["d", "e", "f"])
+    assert memory.state() == before
+
+
 def test_what_an_undone_run_made_can_be_made_again(memory: Memory) -> None:
     memory.episodes("a", "b", "c")
     first = memory.curate()

@@ -17,6 +17,10 @@ _SELECT = (
     "SELECT c.id, c.run_id, c.entity_id, c.before_version, c.after_version, c.before_score, c.after_score, c.added,"
     " c.sources FROM consolidations c WHERE c.undone_at IS NULL"
 )
+_RUN = (
+    "SELECT run_id, namespaces.name, author, began_at, ended_at, undone_at FROM curation_runs"
+    " JOIN namespaces ON namespaces.id = namespace_id"
+)
 _LAST_ROUND = "curated_at"
 
 
@@ -41,10 +45,14 @@ class SQLiteCuration:
 
     def find(self, run_id: str) -> Run | None:
         """The curation of that name, of whatever namespace, or None."""
+        row = self._scope.connection.execute(f"{_RUN} WHERE run_id = ?", (run_id,)).fetchone()
+        return None if row is None else Run(*row)
+
+    def last(self) -> Run | None:
+        """The newest curation of the namespace that was not put back, or None."""
         row = self._scope.connection.execute(
-            "SELECT run_id, namespaces.name, author, began_at, ended_at, undone_at FROM curation_runs"
-            " JOIN namespaces ON namespaces.id = namespace_id WHERE run_id = ?",
-            (run_id,),
+            f"{_RUN} WHERE namespace_id = ? AND undone_at IS NULL ORDER BY began_at DESC LIMIT 1",
+            (self._scope.namespace_id,),
         ).fetchone()
         return None if row is None else Run(*row)
 
