@@ -24,7 +24,7 @@ from enhanced_memory.registry import operation
 from enhanced_memory.rules import tiers
 from enhanced_memory.rules.overlap import levelled
 from enhanced_memory.shapes import MAX_OBSERVATIONS, Curated, CurationMove, CurationUndone, LeftAlone, Line
-from enhanced_memory.store.base import Aging, Change, Consolidation, Draft, Edge, Entity, Move, Moved, Run
+from enhanced_memory.store.base import Aging, Change, Consolidation, Draft, Edge, Entity, Move, Moved, Run, Said
 
 if TYPE_CHECKING:
     from enhanced_memory.context import Context
@@ -37,12 +37,12 @@ _DERIVED = "derived_from"
 _PAGE = 1_000
 """Entities looked through in one read."""
 
-_SLICE_S = 0.012
+_SLICE_S = 0.008
 """Seconds of work after which a write ends. With its commit and what one step more takes it stays well below 50 ms."""
 
-_MOVES_A_STEP = 100
+_MOVES_A_STEP = 50
 _TEXTS_A_STEP = 25
-_SOURCES_A_STEP = 100
+_SOURCES_A_STEP = 50
 """What one step of a write does at most: a few milliseconds of work."""
 
 _TOLD = 1_000
@@ -119,8 +119,8 @@ def _aging(after: int, ctx: Context) -> tuple[list[Aging], int | None]:
     return ctx.store.transitions.aging(after, _PAGE)
 
 
-def _entities(ids: Sequence[int], ctx: Context) -> dict[int, Entity]:
-    return ctx.store.entities.by_ids(ids)
+def _said(ids: Sequence[int], ctx: Context) -> list[Said]:
+    return ctx.store.transitions.said(ids)
 
 
 def _alike(places: Sequence[tuple[int, int]], ctx: Context) -> list[tuple[int, int]]:
@@ -221,7 +221,7 @@ def _planned(ctx: Context) -> _Plan:
     while after is not None:
         aging, after = ctx.read(partial(_aging, after))
         plan.entities += len(aging)
-        known_episodes = []
+        kinds: dict[int, str] = {}
         for each in aging:
             since = each.last_confirmed or each.created_at
             relevant = tiers.relevance(each.relevance_score, since, now, pinned=each.always_include)
@@ -235,12 +235,12 @@ def _planned(ctx: Context) -> _Plan:
                     plan.episodic.append(_Step(each.name, Move(each.id, tier, "episodic", reason)))
                     tier = "episodic"
             if tier == "episodic" and each.id not in made:
-                known_episodes.append(each.id)
+                kinds[each.id] = each.entity_type
             if tier in ("episodic", "semantic") and each.id in practised:
                 reason = f"a skill of this name ran successfully {tiers.PROCEDURAL_FROM} times or more"
                 plan.procedural.append(_Step(each.name, Move(each.id, tier, "procedural", reason)))
-        for entity in ctx.read(partial(_entities, known_episodes)).values():
-            episodes.add(entity)
+        for said in ctx.read(partial(_said, list(kinds))):
+            episodes.add(kinds[said.entity_id], said)
         ctx.progress(plan.entities, max(total, plan.entities))
     groups = episodes.groups(ctx)
     if groups:
@@ -258,19 +258,18 @@ class _Episodes:
         self._places: dict[str, deque[tuple[int, int, int, str]]] = {}
         self._same: dict[str, dict[int, int]] = {}
 
-    def add(self, entity: Entity) -> None:
+    def add(self, entity_type: str, said: Said) -> None:
         """One more."""
-        if entity.damage is not None:
-            return
         at: dict[int, int] = {}
-        for place, text in enumerate(entity.observations):
+        for place, text in enumerate(said.observations):
             at.setdefault(_key(text), place)
-        are_new = self._episodes.add(entity.id, entity.entity_type, at)
+        are_new = self._episodes.add(said.entity_id, entity_type, at)
         if self._by_meaning:
-            places = self._places.setdefault(entity.entity_type, deque(maxlen=_COMPARED))
+            places = self._places.setdefault(entity_type, deque(maxlen=_COMPARED))
             for (key, place), is_new in zip(at.items(), are_new, strict=True):
                 if is_new:
-                    places.append((key, entity.id, entity.slot(place), entity.observations[place]))
+                    slot = place + 1 if said.slots is None else said.slots[place]
+                    places.append((key, said.entity_id, slot, said.observations[place]))
 
     def groups(self, ctx: Context) -> list[tiers.Group]:
         """What they share."""

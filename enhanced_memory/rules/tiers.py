@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import lru_cache
 from typing import Final
 
 from enhanced_memory.rules.judging import judge
@@ -69,8 +70,13 @@ def why_episodic(created: str, last_accessed: str, accesses: int, now: str) -> s
 
 
 def _days(since: str, now: str) -> float:
-    age_s = (datetime.fromisoformat(now) - datetime.fromisoformat(since)).total_seconds()
-    return max(0.0, age_s) / _SECONDS_A_DAY
+    return max(0.0, (_moment(now) - _moment(since)).total_seconds()) / _SECONDS_A_DAY
+
+
+@lru_cache(maxsize=1_024)
+def _moment(stamp: str) -> datetime:
+    """The time a stamp tells; of one entity the same is asked several times, and now of all."""
+    return datetime.fromisoformat(stamp)
 
 
 # ------------------------------------------------------------------------------------------------ what episodes share

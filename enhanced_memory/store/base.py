@@ -253,6 +253,15 @@ class Aging:
 
 
 @dataclass(frozen=True, slots=True)
+class Said:
+    """What an entity says, and the places of that in the index (None is 1, 2, 3, …)."""
+
+    entity_id: int
+    observations: tuple[str, ...]
+    slots: tuple[int, ...] | None
+
+
+@dataclass(frozen=True, slots=True)
 class Move:
     """An entity that is to go from tier to tier."""
 
@@ -588,6 +597,9 @@ class Transitions(Protocol):
 
         Those whose times or relevance are damaged are left out.
         """
+
+    def said(self, ids: Sequence[int]) -> list[Said]:
+        """What those of `ids` say that live and can be read, in order of their numbers; nothing is kept at hand."""
 
     def practised(self, least: int) -> list[int]:
         """Entities that bear the name of a skill with at least so many successful runs, in order of their numbers."""

@@ -594,9 +594,9 @@ def test_a_run_that_is_cut_off_by_the_end_leaves_whole_slices_and_can_be_undone(
     monkeypatch.undo()
     memory.pass_days(0)
     log = memory.ask("list_transitions", limit=1000)["transitions"]
-    assert len(log) == 200
-    assert sum(memory.tier(f"old {at}") == "episodic" for at in range(250)) == 200
-    assert memory.ask("undo_curation", run_id=log[0]["run_id"])["restored"] == 200
+    assert len(log) == 100
+    assert sum(memory.tier(f"old {at}") == "episodic" for at in range(250)) == 100
+    assert memory.ask("undo_curation", run_id=log[0]["run_id"])["restored"] == 100
     assert memory.state() == before
 
 

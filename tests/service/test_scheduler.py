@@ -211,7 +211,7 @@ def test_a_run_cut_off_by_a_signal_leaves_whole_slices_and_can_be_undone(
     run_id = daemon.ask("list_transitions", {"limit": 1})["transitions"][0]["run_id"]
     episodic = daemon.ask("get_memory_status")["by_tier"]["episodic"]
     assert 0 < episodic <= 4_000
-    assert episodic % 100 == 0
+    assert episodic % 50 == 0
     undone = daemon.ask("undo_curation", {"run_id": run_id})
     assert (undone["restored"], undone["skipped"]) == (episodic, [])
     assert daemon.ask("get_memory_status")["by_tier"]["working"] == 4_000

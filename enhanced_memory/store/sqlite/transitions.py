@@ -6,10 +6,12 @@ the same in every tier.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from datetime import datetime
 
-from enhanced_memory.store.base import Aging, Move, Moved, Transition
+from enhanced_memory.store.base import Aging, Move, Moved, Said, Transition
+from enhanced_memory.store.sqlite.codec import CorruptBlob
 from enhanced_memory.store.sqlite.filters import marks
 from enhanced_memory.store.sqlite.scope import Scope
 
@@ -60,9 +62,24 @@ class SQLiteTransitions:
         found = [
             Aging(row[0], row[1], row[2], row[3], bool(row[4]), *row[5:10])
             for row in rows
-            if row[10] is None and _is_sound(row[5], row[7]) and all(map(is_time, (row[6] or row[8], *row[8:10])))
+            if row[10] is None and _is_sound(row[5], row[7]) and all(map(is_time, {row[6] or row[8], *row[8:10]}))
         ]
         return found, rows[-1][0] if rows else None
+
+    def said(self, ids: Sequence[int]) -> list[Said]:
+        """What those of `ids` say that live and can be read, in order of their numbers; nothing is kept at hand."""
+        found = []
+        for part in _parts(sorted(ids)):
+            rows = self._scope.connection.execute(
+                f"SELECT id, compressed_data, checksum FROM entities WHERE id IN ({marks(len(part))})"
+                " AND deleted_at IS NULL ORDER BY id",
+                part,
+            )
+            for number, blob, stored in rows.fetchall():
+                with suppress(CorruptBlob):
+                    unpacked = self._scope.contents.unpack_once(blob, stored)
+                    found.append(Said(number, unpacked.observations, unpacked.slots))
+        return found
 
     def practised(self, least: int) -> list[int]:
         """Entities that bear the name of a skill with at least so many successful runs, in order of their numbers."""
@@ -78,8 +95,7 @@ class SQLiteTransitions:
     def still(self, ids: Sequence[int], tier: str) -> dict[int, str]:
         """Names of those of `ids` that live, are in this tier and are not pinned."""
         found: dict[int, str] = {}
-        for start in range(0, len(ids), _CHUNK):
-            part = ids[start : start + _CHUNK]
+        for part in _parts(ids):
             rows = self._scope.connection.execute(
                 f"SELECT id, name FROM entities WHERE id IN ({marks(len(part))}) AND +tier = ? AND deleted_at IS NULL"
                 " AND NOT +always_include",
@@ -128,6 +144,12 @@ class SQLiteTransitions:
                 self.note(Move(each.entity_id, each.to_tier, each.from_tier, reason), run_id)
                 done.append(each)
         return done
+
+
+def _parts(ids: Sequence[int]) -> Iterator[Sequence[int]]:
+    """The numbers in parts that fit one statement."""
+    for start in range(0, len(ids), _CHUNK):
+        yield ids[start : start + _CHUNK]
 
 
 def _is_sound(relevance: object, accesses: object) -> bool:
