@@ -102,22 +102,28 @@ class Episodes:
     """
 
     def __init__(self) -> None:
-        self._said: dict[str, dict[int, list[int]]] = {}
+        # Most of what is said is said once: a number each for that, and lists only for what is said again.
+        self._first: dict[str, dict[int, int]] = {}
+        self._again: dict[str, dict[int, list[int]]] = {}
 
     def add(self, number: int, entity_type: str, keys: Iterable[int]) -> list[bool]:
         """An episode with what it says; per key (repeats count once) whether nobody of its type said it before."""
-        said = self._said.setdefault(entity_type, {})
-        first = []
+        first, again = self._first.setdefault(entity_type, {}), self._again.setdefault(entity_type, {})
+        are_new = []
         for key in dict.fromkeys(keys):
-            first.append(key not in said)
-            said.setdefault(key, []).append(number)
-        return first
+            before = first.setdefault(key, number)
+            are_new.append(before == number)
+            if before != number:
+                again.setdefault(key, [before]).append(number)
+        return are_new
 
     def merge(self, entity_type: str, same: Mapping[int, int]) -> None:
         """Take keys (of one type) for others: each key of `same` for the one it leads to."""
-        said = self._said.get(entity_type, {})
+        first, again = self._first.get(entity_type, {}), self._again.get(entity_type, {})
         for key, leader in same.items():
-            said[leader] = sorted({*said[leader], *said.pop(key)})
+            numbers = again.pop(key, [first[key]])
+            del first[key]
+            again[leader] = sorted({*again.get(leader, [first[leader]]), *numbers})
 
     def groups(self) -> list[Group]:
         """What is shared, each key in one group.
@@ -125,7 +131,11 @@ class Episodes:
         What most episodes say leads a group; what at least half of those who say either say both of joins it. So a
         remark that everybody makes draws nothing else along, and no chain of likenesses makes one group of all.
         """
-        return [group for entity_type, said in self._said.items() for group in _groups(entity_type, said)]
+        found = []
+        for entity_type, first in self._first.items():
+            again = self._again[entity_type]
+            found += _groups(entity_type, {key: again[key] for key in first if key in again})
+        return found
 
 
 def _groups(entity_type: str, said: Mapping[int, Sequence[int]]) -> list[Group]:
