@@ -189,6 +189,33 @@ CREATE TABLE tier_transitions (
     created_at TIMESTAMP NOT NULL
 );
 CREATE INDEX idx_transitions_entity ON tier_transitions (entity_id);
+CREATE INDEX idx_transitions_run ON tier_transitions (run_id, entity_id) WHERE run_id IS NOT NULL;
+
+CREATE TABLE curation_runs (
+    run_id TEXT PRIMARY KEY,
+    namespace_id INTEGER NOT NULL REFERENCES namespaces (id),
+    author TEXT,
+    began_at TIMESTAMP NOT NULL,
+    ended_at TIMESTAMP,
+    undone_at TIMESTAMP
+) WITHOUT ROWID;
+
+-- What each write of a curation did to a semantic entity, so that it can be put back and is not done twice. Without
+-- before_version it made the entity; added and sources (numbers of entities) are JSON lists.
+CREATE TABLE consolidations (
+    id INTEGER PRIMARY KEY,
+    run_id TEXT NOT NULL REFERENCES curation_runs (run_id),
+    entity_id INTEGER NOT NULL REFERENCES entities (id),
+    before_version INTEGER,
+    after_version INTEGER NOT NULL,
+    before_score REAL NOT NULL,
+    after_score REAL NOT NULL,
+    added TEXT NOT NULL,
+    sources TEXT NOT NULL,
+    undone_at TIMESTAMP
+);
+CREATE INDEX idx_consolidations_run ON consolidations (run_id);
+CREATE INDEX idx_consolidations_entity ON consolidations (entity_id);
 
 -- The first reply to a write that carried a request id, kept for an hour in the transaction that made it.
 CREATE TABLE requests (

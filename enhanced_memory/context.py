@@ -5,8 +5,9 @@ Above it lie the operations and the wings; below it only the store's protocol, f
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 if TYPE_CHECKING:
@@ -78,7 +79,7 @@ class Service:
     what was erased; `running` lists the long operations under way, as list_running tells them; `ask` has another
     operation answered, and raises where it fails; `run_code` executes code in the sandbox
     (sandbox.supervisor.Supervisor.run), `check_code` only compiles it there (Supervisor.check); `meaning` is None where
-    vectors are off.
+    vectors are off; `curating` is held by the curation that is under way.
     """
 
     settings: Settings
@@ -91,13 +92,15 @@ class Service:
     run_code: Callable[..., CodeOutcome]
     check_code: Callable[[str], None]
     meaning: Meaning | None = None
+    curating: threading.Lock = field(default_factory=threading.Lock)
 
 
 @dataclass(frozen=True)
 class Context:
     """One request's surroundings. `now` is UTC, ISO 8601 with microseconds and Z; no two writes share one.
 
-    `progress` tells those who ask with list_running how far a long operation is: steps done, steps in all.
+    `progress` tells those who ask with list_running how far a long operation is: steps done, steps in all. It raises
+    ShuttingDown when the service is ending, so that the operation ends between two slices.
     """
 
     store: Transaction

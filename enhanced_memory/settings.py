@@ -66,6 +66,12 @@ class Settings:
         "MEMORY_EMBEDDER",
         "Model for it: minilm, fastembed:MODEL or sentence-transformers:MODEL; nothing is downloaded.",
     )
+    curation: bool = _setting(
+        False, "MEMORY_CURATION", "Let the tiers of every namespace manage themselves, as autonomous_curation does."
+    )
+    curation_interval_h: float = _setting(
+        24.0, "MEMORY_CURATION_INTERVAL_H", "Hours from the end of one such curation to the next.", 0.1, 8_760
+    )
     readers: int = _setting(4, "MEMORY_READERS", "Read-only database connections kept open.", 1, 64)
 
     sandbox_allow_partial: bool = _setting(

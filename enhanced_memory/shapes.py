@@ -884,6 +884,89 @@ class Reopened(TypedDict):
     details: ReopeningDetails
 
 
+class Promoted(TypedDict):
+    """Reply of promote_to_tier."""
+
+    id: int
+    name: str
+    from_tier: Tier
+    to_tier: Tier
+
+
+class TransitionLine(TypedDict):
+    """One move from tier to tier. `run_id` names the curation that did it; with `undo:` before it, that was undone."""
+
+    id: int
+    name: str
+    entity_id: int
+    from_tier: str
+    to_tier: str
+    reason: str | None
+    run_id: str | None
+    created: str
+
+
+class TransitionList(TypedDict):
+    """Reply of list_transitions, newest first."""
+
+    transitions: list[TransitionLine]
+    next_cursor: str | None
+
+
+CurationMove = TypedDict(
+    "CurationMove",
+    {
+        "name": str,
+        "from": str,
+        "to": str,
+        "reason": str,
+        "action": Literal["moved", "made", "grown"],
+        "confidence": NotRequired[float],
+    },
+)
+"""One move of a curation: an entity that moved, or a semantic one that was made of episodes or grew by them.
+
+`confidence`, 0..1, is how sure it is what was made or grew; it is that entity's relevance_score.
+"""
+
+
+class Curated(TypedDict):
+    """Reply of autonomous_curation. `moves` holds the first 1,000 of `moves_total`; `run_id` is null for a dry run."""
+
+    promoted_to_episodic: int
+    promoted_to_semantic: int
+    promoted_to_procedural: int
+    decayed: int
+    moves: list[CurationMove]
+    moves_total: int
+    dry_run: bool
+    namespace: str
+    run_id: str | None
+
+
+class LeftAlone(TypedDict):
+    """An entity that was not put back, and why."""
+
+    name: str
+    reason: str
+
+
+class CurationUndone(TypedDict):
+    """Reply of undo_curation: how many got their tier back, were deleted again, or say again what they said before.
+
+    `undone` is false where the run was undone already. `skipped` holds the first 1,000 of `skipped_total`.
+    """
+
+    run_id: str
+    namespace: str
+    undone: bool
+    restored: int
+    deleted: int
+    reverted: int
+    skipped: list[LeftAlone]
+    skipped_total: int
+
+
 class CodeResult(TypedDict):
     """Reply of execute_code; `operations` counts the calls the code made."""
 

@@ -27,6 +27,7 @@ COMMANDS: Final = {
     "add": "memories",
     "import": "transfer",
     "export": "transfer",
+    "curate": "curation",
     "call": "anything",
     "operations": "anything",
     "serve": "programs",

@@ -47,6 +47,7 @@ READS = frozenset(
         "list_conflicts",
         "list_running",
         "list_skills",
+        "list_transitions",
         "memory_diff",
         "memory_history",
         "neighbors",
@@ -77,6 +78,7 @@ WRITES = frozenset(
         "memory_commit",
         "memory_merge",
         "memory_revert",
+        "promote_to_tier",
         "reopen_conflict",
         "resolve_conflict",
         "update_entity",
@@ -84,7 +86,7 @@ WRITES = frozenset(
 )
 """Operations that change the store in one transaction: one may be sent again under the same request id."""
 
-LONG: frozenset[str] = frozenset([])
+LONG: frozenset[str] = frozenset(["autonomous_curation", "undo_curation"])
 """Operations that work in slices, and may take an hour."""
 
 TIMED = {"execute_code": 30.0, "run_skill": 30.0}
@@ -298,6 +300,18 @@ class AsyncMethods(ABC):
         """Give what to have in mind as one text within a token budget: pinned memories first, then the most
         relevant."""
         return await self.call("get_context", {"max_tokens": max_tokens} | _given({"query": query}))
+
+    async def autonomous_curation(
+        self, dry_run: bool = False, namespace: Line | None = None, *, request_id: str | None = None
+    ) -> Reply:
+        """Let the tiers manage themselves: move memories to the tier they belong to, with a reason for each."""
+        return await self.call(
+            "autonomous_curation", {"dry_run": dry_run} | _given({"namespace": namespace}), request_id=request_id
+        )
+
+    async def undo_curation(self, run_id: Line, *, request_id: str | None = None) -> Reply:
+        """Put a curation back: tiers as they were, what it made deleted again, what it made grow as it was before."""
+        return await self.call("undo_curation", {"run_id": run_id}, request_id=request_id)
 
     async def auto_extract_facts(
         self,
@@ -562,6 +576,32 @@ class AsyncMethods(ABC):
             "purge_entities", {"entityNames": entityNames, "confirm": confirm}, request_id=request_id
         )
 
+    async def promote_to_tier(
+        self,
+        new_tier: Tier,
+        entity_id: int | None = None,
+        entityName: Name | None = None,
+        reason: Message | None = None,
+        *,
+        request_id: str | None = None,
+    ) -> Reply:
+        """Move a memory to another tier, up or down: working (of now), episodic (what happened), semantic (what is
+        known), procedural (how things are done)."""
+        return await self.call(
+            "promote_to_tier",
+            {"new_tier": new_tier} | _given({"entity_id": entity_id, "entityName": entityName, "reason": reason}),
+            request_id=request_id,
+        )
+
+    async def list_transitions(
+        self, entityName: Name | None = None, run_id: Line | None = None, limit: int = 50, cursor: Cursor | None = None
+    ) -> Reply:
+        """List moves of memories from tier to tier, newest first, with their reasons."""
+        return await self.call(
+            "list_transitions",
+            {"limit": limit} | _given({"entityName": entityName, "run_id": run_id, "cursor": cursor}),
+        )
+
 
 class BlockingMethods(ABC):
     """Every operation, by way of `call`."""
@@ -763,6 +803,18 @@ class BlockingMethods(ABC):
         """Give what to have in mind as one text within a token budget: pinned memories first, then the most
         relevant."""
         return self.call("get_context", {"max_tokens": max_tokens} | _given({"query": query}))
+
+    def autonomous_curation(
+        self, dry_run: bool = False, namespace: Line | None = None, *, request_id: str | None = None
+    ) -> Reply:
+        """Let the tiers manage themselves: move memories to the tier they belong to, with a reason for each."""
+        return self.call(
+            "autonomous_curation", {"dry_run": dry_run} | _given({"namespace": namespace}), request_id=request_id
+        )
+
+    def undo_curation(self, run_id: Line, *, request_id: str | None = None) -> Reply:
+        """Put a curation back: tiers as they were, what it made deleted again, what it made grow as it was before."""
+        return self.call("undo_curation", {"run_id": run_id}, request_id=request_id)
 
     def auto_extract_facts(
         self,
@@ -1014,3 +1066,29 @@ class BlockingMethods(ABC):
     def purge_entities(self, entityNames: Names, confirm: bool, *, request_id: str | None = None) -> Reply:
         """Erase entities for good, with history, relations, index and every copy in the database file."""
         return self.call("purge_entities", {"entityNames": entityNames, "confirm": confirm}, request_id=request_id)
+
+    def promote_to_tier(
+        self,
+        new_tier: Tier,
+        entity_id: int | None = None,
+        entityName: Name | None = None,
+        reason: Message | None = None,
+        *,
+        request_id: str | None = None,
+    ) -> Reply:
+        """Move a memory to another tier, up or down: working (of now), episodic (what happened), semantic (what is
+        known), procedural (how things are done)."""
+        return self.call(
+            "promote_to_tier",
+            {"new_tier": new_tier} | _given({"entity_id": entity_id, "entityName": entityName, "reason": reason}),
+            request_id=request_id,
+        )
+
+    def list_transitions(
+        self, entityName: Name | None = None, run_id: Line | None = None, limit: int = 50, cursor: Cursor | None = None
+    ) -> Reply:
+        """List moves of memories from tier to tier, newest first, with their reasons."""
+        return self.call(
+            "list_transitions",
+            {"limit": limit} | _given({"entityName": entityName, "run_id": run_id, "cursor": cursor}),
+        )

@@ -45,6 +45,10 @@ _MOST_WORDS = 100
 _MOST_ASIDE = 500
 """Entities on a branch that one search reads whole."""
 
+_FADED_PAGE = 1_000
+_MOST_FADED = 10_000
+"""Entities read at once, and at all, to find those among the last used that are relevant enough."""
+
 _GLANCE = 4
 """Letters of a word that tell at a glance that an observation cannot have it."""
 
@@ -93,17 +97,14 @@ def search_nodes(
     wanted = _filter(ctx, asked, entity_type, tier, namespaces, since, until)
     depth = offset + limit + 1
     if asked.words or asked.phrases or asked.prefixes:
-        results = _matching(ctx, query, asked, wanted, ran, depth, explain, branch)
+        results = _matching(ctx, query, asked, wanted, ran, depth, explain, branch, min_relevance)
         if not results and asked.phrases and asked.words:  # a question that quotes a title nobody wrote so
             loosely = replace(asked, words=asked.words + asked.phrases, phrases=())
-            results = _matching(ctx, query, loosely, wanted, ran, depth, explain, branch)
+            results = _matching(ctx, query, loosely, wanted, ran, depth, explain, branch, min_relevance)
     elif query.strip() and not asked.filters and not asked.excluded:  # signs alone, which no memory can match
         results = []
     else:
-        recent = ctx.store.entities.recent(wanted, depth)
-        results = [_Result(entity, Ranked(entity.id, 0.0, ()), 0.0, _relevance(ctx, entity)) for entity in recent]
-    if min_relevance is not None:
-        results = [result for result in results if round(result.relevance, 4) >= min_relevance]
+        results = _recent(ctx, wanted, depth, min_relevance)
     page = results[offset : offset + limit]
     told = [_told(result, detail, several=bool(namespaces), explain=explain) for result in page]
     kept = len(told) if max_tokens is None else _within(told, max_tokens)
@@ -182,6 +183,7 @@ def _matching(
     depth: int,
     explain: bool,
     branch: str | None,
+    least: float | None,
 ) -> list[_Result]:
     """Entities that match, best first: rows of the index, judged again with the observations around them.
 
@@ -227,6 +229,8 @@ def _matching(
     found += [Ranked(number, 0.0, ()) for number in slots if number in entities and number not in known]
     if asked.phrases or asked.excluded:
         found = [each for each in found if entities[each.entity].damage or _keeps(entities[each.entity], asked)]
+    if least is not None:
+        found = [each for each in found if _is_relevant(ctx, entities[each.entity], least)]
     if len(found) > depth:  # what a tie cannot lift into the page needs none
         found = [each for each in found if each.score >= found[depth - 1].score - ranking.TIES]
     results = []
@@ -238,6 +242,21 @@ def _matching(
         tie = ranking.tie_break(relevant, age_s / _SECONDS_A_DAY, entity.always_include)
         results.append(_Result(entity, ranked, ranked.score + tie, relevant))
     return sorted(results, key=lambda result: (-result.score, -result.entity.id))
+
+
+def _recent(ctx: Context, wanted: Filter, depth: int, least: float | None) -> list[_Result]:
+    """What was used last, up to `depth`; with `least` only what is still this relevant."""
+    if least is None:
+        found = ctx.store.entities.recent(wanted, depth)
+    else:
+        page = max(depth, _FADED_PAGE)
+        found = []
+        for looked in range(0, _MOST_FADED, page):
+            recent = ctx.store.entities.recent(wanted, page, looked)
+            found += [entity for entity in recent if _is_relevant(ctx, entity, least)]
+            if len(found) >= depth or len(recent) < page:
+                break
+    return [_Result(entity, Ranked(entity.id, 0.0, ()), 0.0, _relevance(ctx, entity)) for entity in found[:depth]]
 
 
 def _aside(ctx: Context, branch: str, wanted: Filter) -> dict[int, Entity]:
@@ -390,6 +409,11 @@ def _has(texts: Sequence[Sequence[str]], phrase: Sequence[str]) -> bool:
 def _relevance(ctx: Context, entity: Entity) -> float:
     since = entity.last_confirmed or entity.created_at
     return relevance(entity.relevance_score, since, ctx.now, pinned=entity.always_include)
+
+
+def _is_relevant(ctx: Context, entity: Entity, least: float) -> bool:
+    """Whether it is still this relevant, as the reply tells it."""
+    return round(_relevance(ctx, entity), 4) >= least
 
 
 # ------------------------------------------------------------------------------------------------------- the telling

@@ -16,6 +16,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import datetime
 from typing import Any, TypeVar, cast
 
 from enhanced_memory import __version__, wire
@@ -34,11 +35,12 @@ from enhanced_memory.registry import Operation, find, operations
 from enhanced_memory.rules import text
 from enhanced_memory.sandbox.supervisor import Supervisor
 from enhanced_memory.service.embedding import VectorMaker
+from enhanced_memory.service.scheduler import Scheduler
 from enhanced_memory.service.tally import OK, UNKNOWN, Tally
 from enhanced_memory.service.vitals import Vitals
 from enhanced_memory.settings import Settings
 from enhanced_memory.store.base import Store, Transaction
-from enhanced_memory.store.sqlite.store import SQLiteStore
+from enhanced_memory.store.sqlite.store import SQLiteStore, utc_now
 
 T = TypeVar("T")
 
@@ -96,10 +98,16 @@ class Running:
 class MemoryDBService:
     """The service without its socket: opens the store and answers requests. Safe for many threads.
 
-    `embedder` is used instead of the one that the settings name.
+    `embedder` is used instead of the one that the settings name; `clock` tells the time, for tests and benches that
+    need memories of another day.
     """
 
-    def __init__(self, settings: Settings | None = None, embedder: Embedder | None = None) -> None:
+    def __init__(
+        self,
+        settings: Settings | None = None,
+        embedder: Embedder | None = None,
+        clock: Callable[[], datetime] = utc_now,
+    ) -> None:
         self.settings = settings or Settings.load()
         wanted = self.settings.embedder
         meaning_is_on = self.settings.semantic == "auto" and (embedder is not None or is_installed(wanted))
@@ -110,7 +118,11 @@ class MemoryDBService:
         self._vitals = Vitals()
         self._closing = False
         self._store: Store = SQLiteStore(
-            self.settings.db_path, _Analyser(), readers=self.settings.readers, max_queue=self.settings.max_queue
+            self.settings.db_path,
+            _Analyser(),
+            readers=self.settings.readers,
+            max_queue=self.settings.max_queue,
+            clock=clock,
         )
         self.meaning: VectorMaker | None = None
         if meaning_is_on:
@@ -132,6 +144,11 @@ class MemoryDBService:
             check_code=self._sandbox.check,
             meaning=self.meaning,
         )
+        self._scheduler: Scheduler | None = None
+        if self.settings.curation:
+            hours = self.settings.curation_interval_h
+            self._scheduler = Scheduler(self._store, self.handle_request, hours, clock)
+            self._scheduler.start()
 
     def handle_request(self, request: Mapping[str, Any]) -> dict[str, Any]:
         """The reply to one request: {"success": True, ...} or {"success": False, "error", "code", ...}; never raises.
@@ -193,6 +210,8 @@ class MemoryDBService:
     def close(self) -> None:
         """Finish what was begun and close the store."""
         self.begin_shutdown()
+        if self._scheduler is not None:
+            self._scheduler.close()
         self._sandbox.close()
         if self.meaning is not None:
             self.meaning.close()
@@ -201,13 +220,17 @@ class MemoryDBService:
     # -------------------------------------------------------------------------------------------- the road of a request
 
     def _answer(self, request: Mapping[str, Any]) -> dict[str, Any]:
-        if self._closing:
-            raise ShuttingDown("the service is ending", hint="ask again when it is back")
+        self._refuse_when_ending()
         declared = find(request["method"])
         params = dict(request["params"])
         request_id = self._request_id(declared, request, params)
         caller = Caller(request.get("namespace") or self.settings.namespace, request.get("client"))
         return self._carried_out(declared, caller, params, request_id)
+
+    def _refuse_when_ending(self) -> None:
+        """Raises: ShuttingDown."""
+        if self._closing:
+            raise ShuttingDown("the service is ending", hint="ask again when it is back")
 
     def _ask(self, caller: Caller, method: str, params: Mapping[str, Any]) -> dict[str, Any]:
         """Another operation's result, for an operation that is made of others. Raises what it raises."""
@@ -218,7 +241,12 @@ class MemoryDBService:
     ) -> dict[str, Any]:
         arguments = declared.check(params)
         if declared.long:
-            with self.running.begun(declared.name, caller.namespace) as progress:
+            with self.running.begun(declared.name, caller.namespace) as note:
+
+                def progress(done: int, total: int) -> None:
+                    note(done, total)
+                    self._refuse_when_ending()
+
                 context = Context(cast(Transaction, None), "", caller, self._service, progress)
                 return dict(declared.handler(context, **arguments))
         if not declared.transaction:

@@ -271,6 +271,103 @@ class Skill:
 
 
 @dataclass(frozen=True, slots=True)
+class Transition:
+    """One move of an entity from tier to tier; `run_id` names the curation that did it, or that was undone."""
+
+    id: int
+    entity_id: int
+    name: str
+    from_tier: str
+    to_tier: str
+    reason: str | None
+    run_id: str | None
+    created_at: str
+
+
+@dataclass(frozen=True, slots=True)
+class Aging:
+    """What tells how an entity ages, without its content."""
+
+    id: int
+    name: str
+    entity_type: str
+    tier: str
+    always_include: bool
+    relevance_score: float
+    last_confirmed: str | None
+    access_count: int
+    created_at: str
+    last_accessed: str
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What an entity says, and the places of that in the index (None is 1, 2, 3, …)."""
+
+    entity_id: int
+    observations: tuple[str, ...]
+    slots: tuple[int, ...] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """An entity that is to go from tier to tier."""
+
+    entity_id: int
+    from_tier: str
+    to_tier: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """What a curation did to an entity's tier, all its moves together.
+
+    `last` is the number of its last transition by the curation; `newest` and `newest_run` are those of the last one by
+    anybody.
+    """
+
+    entity_id: int
+    name: str
+    from_tier: str
+    to_tier: str
+    last: int
+    newest: int
+    newest_run: str | None
+    lives: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A curation: of which namespace, when it began and ended, and when it was undone."""
+
+    run_id: str
+    namespace: str
+    author: str | None
+    began_at: str
+    ended_at: str | None
+    undone_at: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Consolidation:
+    """What one write of a curation did to a semantic entity: made it (`before_version` is None) or made it grow.
+
+    `added` are observations, `sources` the numbers of entities that it was related to.
+    """
+
+    id: int
+    run_id: str
+    entity_id: int
+    before_version: int | None
+    after_version: int
+    before_score: float
+    after_score: float
+    added: Sequence[str]
+    sources: Sequence[int]
+
+
+@dataclass(frozen=True, slots=True)
 class Statistics:
     """Figures of one namespace, and of the whole store where the name says so."""
 
@@ -405,6 +502,12 @@ class Relations(Protocol):
 
     def leaving(self, ids: Sequence[int]) -> list[Edge]:
         """Relations that start at one of `ids`, oldest first."""
+
+    def ends(self, relation_type: str, source_ids: Sequence[int]) -> dict[int, list[int]]:
+        """Per entity of `source_ids`, those that a relation of this type leads to, oldest relation first."""
+
+    def starts(self, relation_type: str, after: int, limit: int) -> list[int]:
+        """Up to `limit` entities of the namespace numbered above `after` at which a relation of this type starts."""
 
     def restore(self, entity_id: int, ended_at: str) -> tuple[list[Edge], list[Edge]]:
         """Make the relations again that ended with the entity's deletion; those made, and those whose end is gone."""
@@ -541,6 +644,13 @@ class Vectors(Protocol):
         It may find fewer: of very many, only the best thousand are told apart.
         """
 
+    def alike(self, places: Sequence[tuple[int, int]], least: float, most: int) -> list[tuple[int, int]]:
+        """Pairs of these (entity, place in the index) whose cosine is at least `least`, by their order in `places`.
+
+        The earlier one first, and of each later one no more than `most` pairs, those with the earliest. The time grows
+        with the square of their number: about a quarter of a second for 4,000 of 384 dimensions.
+        """
+
     def likeness(self, vector: bytes, places: Sequence[tuple[int, int]]) -> list[float | None]:
         """The cosine, -1..1, for each (entity, place in the index); None for one that has no vector yet."""
 
@@ -608,6 +718,80 @@ class Skills(Protocol):
         """Drop the last error of every skill, deleted ones too: it may quote what is to be erased."""
 
 
+class Transitions(Protocol):
+    """Moves from tier to tier in the transaction's namespace, and who is due for one."""
+
+    def page(self, entity_id: int | None, run_id: str | None, below: int | None, limit: int) -> list[Transition]:
+        """Up to `limit` transitions numbered under `below`, newest first: all, or of one entity, or of one run."""
+
+    def aging(self, after: int, limit: int) -> tuple[list[Aging], int | None]:
+        """The entities among the `limit` numbered above `after`, and the last of these numbers, if any.
+
+        Those whose times or relevance are damaged are left out.
+        """
+
+    def said(self, ids: Sequence[int]) -> list[Said]:
+        """What those of `ids` say that live and can be read, in order of their numbers; nothing is kept at hand."""
+
+    def practised(self, least: int) -> list[int]:
+        """Entities that bear the name of a skill with at least so many successful runs, in order of their numbers."""
+
+    def still(self, ids: Sequence[int], tier: str) -> dict[int, str]:
+        """Names of those of `ids` that live, are in this tier and are not pinned."""
+
+    def move(self, moves: Sequence[Move], run_id: str) -> list[Move]:
+        """Do those moves whose entity lives, is in `from_tier` and is not pinned; returns these. Logged.
+
+        Changes nothing but the tier: no version, no time of change.
+        """
+
+    def note(self, move: Move, run_id: str) -> None:
+        """Log a move that was done otherwise."""
+
+    def moved(self, run_id: str, after: int, limit: int) -> list[Moved]:
+        """Up to `limit` entities numbered above `after` that a curation moved."""
+
+    def put_back(self, moved: Sequence[Moved], reason: str, run_id: str) -> list[Moved]:
+        """Give these their first tier again, unless they are gone or were moved since; returns those. Logged."""
+
+
+class Curation(Protocol):
+    """Curations that ran, what they made, and when the daemon's own ran last."""
+
+    def begin(self, run_id: str, author: str | None) -> None:
+        """A curation of the transaction's namespace begins."""
+
+    def end(self, run_id: str) -> None:
+        """It has done all of its work."""
+
+    def find(self, run_id: str) -> Run | None:
+        """The curation of that name, of whatever namespace, or None."""
+
+    def last(self) -> Run | None:
+        """The newest curation of the namespace that was not put back, or None."""
+
+    def note_undone(self, run_id: str) -> None:
+        """It was put back."""
+
+    def keep(self, done: Consolidation) -> None:
+        """Keep what was done to a semantic entity; its `id` is given by the store."""
+
+    def kept(self, run_id: str) -> list[Consolidation]:
+        """What a curation did to semantic entities and was not put back, oldest first."""
+
+    def all_kept(self) -> list[Consolidation]:
+        """The same of all curations of the namespace."""
+
+    def forget(self, ids: Sequence[int]) -> None:
+        """These were put back."""
+
+    def last_round(self) -> str | None:
+        """When the daemon last finished curating every namespace, or None."""
+
+    def note_round(self) -> None:
+        """It has just done so."""
+
+
 class Requests(Protocol):
     """First replies to writes that carried a request id."""
 
@@ -662,6 +846,14 @@ class Transaction(Protocol):
     @property
     def skills(self) -> Skills:
         """Kept procedures."""
+
+    @property
+    def transitions(self) -> Transitions:
+        """Moves from tier to tier."""
+
+    @property
+    def curation(self) -> Curation:
+        """Curations that ran."""
 
     @property
     def requests(self) -> Requests:

@@ -58,6 +58,7 @@ WRITES: dict[str, dict[str, Any]] = {
     "resolve_conflict": {"conflict_id": 1, "strategy": "merge"},
     "reopen_conflict": {"conflict_id": 2},
     "delete_skill": {"name": "double"},
+    "promote_to_tier": {"entityName": "Ann", "new_tier": "semantic", "reason": "it lasts"},
 }
 """One call of each operation that writes in one transaction, and what it changes."""
 

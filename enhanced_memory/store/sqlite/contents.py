@@ -82,6 +82,12 @@ class Contents:
         self._keep(stored_checksum, blob, unpacked)
         return unpacked
 
+    def unpack_once(self, blob: bytes, stored_checksum: str) -> Unpacked:
+        """The same for a reader of everything, which must not push out what others read often. Raises: CorruptBlob."""
+        if not isinstance(blob, bytes) or not isinstance(stored_checksum, str):
+            raise CorruptBlob("its bytes or their checksum are of another kind")
+        return self._unpack(blob, stored_checksum)
+
     def _keep(self, stored_checksum: str, blob: bytes, unpacked: Unpacked) -> None:
         with self._large_lock:
             self._large[stored_checksum] = (blob, unpacked)

@@ -54,6 +54,7 @@ _REFERENCES = {
     "relations": ("from_entity_id", "to_entity_id"),
     "conflicts": ("entity_id", "conflicting_entity_id"),
     "tier_transitions": ("entity_id",),
+    "consolidations": ("entity_id",),
 }
 """Tables and columns that name an entity; a test holds them against the schema."""
 
@@ -273,7 +274,7 @@ class SQLiteEntities:
         if name != entity.name:
             self._rename(entity)
         if "tier" in wanted:
-            self._log_transition(entity, wanted["tier"])
+            self._log_transition(entity, wanted["tier"], change.message)
         if not wanted:
             return entity
         wanted["updated_at"] = self._scope.now
@@ -445,7 +446,8 @@ class SQLiteEntities:
             unpacked, damage = Unpacked((), None), str(error)
         times = [time if _is_stamp(time) else _UNKNOWN_TIME for time in row[12:15]]
         relevance = row[6] if _is_share(row[6]) else 0.0
-        if [*times, relevance] != [*row[12:15], row[6]]:
+        confirmed = row[10] if row[10] is None or _is_stamp(row[10]) else None
+        if [*times, relevance, confirmed] != [*row[12:15], row[6], row[10]]:
             unpacked, damage = Unpacked((), None), "its times or its relevance are not as they were written"
         return Entity(
             id=row[0],
@@ -459,7 +461,7 @@ class SQLiteEntities:
             source_session=row[7],
             source_timestamp=row[8],
             extraction_method=row[9],
-            last_confirmed=row[10],
+            last_confirmed=confirmed,
             access_count=row[11],
             created_at=times[0],
             updated_at=times[1],
@@ -611,11 +613,10 @@ class SQLiteEntities:
             (entity.id, entity.name, self._scope.now),
         )
 
-    def _log_transition(self, entity: Entity, tier: str, reason: str | None = None, run_id: str | None = None) -> None:
+    def _log_transition(self, entity: Entity, tier: str, reason: str | None) -> None:
         self._scope.connection.execute(
-            "INSERT INTO tier_transitions (entity_id, from_tier, to_tier, reason, run_id, created_at)"
-            " VALUES (?, ?, ?, ?, ?, ?)",
-            (entity.id, entity.tier, tier, reason, run_id, self._scope.now),
+            "INSERT INTO tier_transitions (entity_id, from_tier, to_tier, reason, created_at) VALUES (?, ?, ?, ?, ?)",
+            (entity.id, entity.tier, tier, reason, self._scope.now),
         )
 
     def _insert_label(self, number: int, name: str, entity_type: str) -> None:

@@ -97,6 +97,28 @@ class SQLiteRelations:
                 found[row[0]] = _edge(row)
         return [found[number] for number in sorted(found)]
 
+    def ends(self, relation_type: str, source_ids: Sequence[int]) -> dict[int, list[int]]:
+        """Per entity of `source_ids`, those that a relation of this type leads to, oldest relation first."""
+        found: dict[int, list[int]] = {}
+        for part in _parts(source_ids):
+            rows = self._scope.connection.execute(
+                f"SELECT from_entity_id, to_entity_id FROM relations WHERE from_entity_id IN ({marks(len(part))})"
+                " AND relation_type = ? AND deleted_at IS NULL ORDER BY id",
+                (*part, relation_type),
+            )
+            for source, target in rows:
+                found.setdefault(source, []).append(target)
+        return found
+
+    def starts(self, relation_type: str, after: int, limit: int) -> list[int]:
+        """Up to `limit` entities of the namespace numbered above `after` at which a relation of this type starts."""
+        rows = self._scope.connection.execute(
+            "SELECT DISTINCT from_entity_id FROM relations WHERE from_entity_id > ? AND relation_type = ?"
+            " AND namespace_id = ? AND deleted_at IS NULL ORDER BY from_entity_id LIMIT ?",
+            (after, relation_type, self._scope.namespace_id, limit),
+        )
+        return [row[0] for row in rows.fetchall()]
+
     def restore(self, entity_id: int, ended_at: str) -> tuple[list[Edge], list[Edge]]:
         """Make the relations again that ended with the entity's deletion; those made, and those whose end is gone."""
         rows = self._scope.connection.execute(

@@ -212,15 +212,24 @@ def _time(text: str | None, otherwise: str) -> str:
 _THIRD = (
     "ALTER TABLE conflicts ADD COLUMN strategy TEXT",
     "ALTER TABLE conflicts ADD COLUMN undo TEXT",
+    "CREATE INDEX idx_transitions_run ON tier_transitions (run_id, entity_id) WHERE run_id IS NOT NULL",
+    "CREATE TABLE curation_runs (run_id TEXT PRIMARY KEY, namespace_id INTEGER NOT NULL REFERENCES namespaces (id),"
+    " author TEXT, began_at TIMESTAMP NOT NULL, ended_at TIMESTAMP, undone_at TIMESTAMP) WITHOUT ROWID",
+    "CREATE TABLE consolidations (id INTEGER PRIMARY KEY, run_id TEXT NOT NULL REFERENCES curation_runs (run_id),"
+    " entity_id INTEGER NOT NULL REFERENCES entities (id), before_version INTEGER, after_version INTEGER NOT NULL,"
+    " before_score REAL NOT NULL, after_score REAL NOT NULL, added TEXT NOT NULL, sources TEXT NOT NULL,"
+    " undone_at TIMESTAMP)",
+    "CREATE INDEX idx_consolidations_run ON consolidations (run_id)",
+    "CREATE INDEX idx_consolidations_entity ON consolidations (entity_id)",
 )
 """What version 3 adds."""
 
 
 def _to_third(connection: Connection, _: Callable[[str], Scope]) -> str:
-    """Version 2 to 3: resolutions that can be undone."""
+    """Version 2 to 3: resolutions and curations that can be undone."""
     for statement in _THIRD:
         connection.execute(statement)
-    return "resolutions that can be undone"
+    return "resolutions and curations that can be undone"
 
 
 _STEPS: dict[int, Callable[[Connection, Callable[[str], Scope]], str]] = {3: _to_third}

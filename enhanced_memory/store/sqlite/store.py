@@ -24,6 +24,7 @@ from enhanced_memory.store.base import (
     Branches,
     Condition,
     Conflicts,
+    Curation,
     Entities,
     History,
     Index,
@@ -31,6 +32,7 @@ from enhanced_memory.store.base import (
     Requests,
     Skills,
     Transaction,
+    Transitions,
     Vectors,
     Versions,
 )
@@ -40,6 +42,7 @@ from enhanced_memory.store.sqlite.codec import Codec, checksum, dictionary_of
 from enhanced_memory.store.sqlite.conflicts import SQLiteConflicts
 from enhanced_memory.store.sqlite.connections import BUSY_TIMEOUT_MS, Connection, open_reader, open_writer, translated
 from enhanced_memory.store.sqlite.contents import Contents
+from enhanced_memory.store.sqlite.curation import SQLiteCuration
 from enhanced_memory.store.sqlite.entities import SQLiteEntities
 from enhanced_memory.store.sqlite.history import SQLiteHistory
 from enhanced_memory.store.sqlite.index import FrequencyCache, SQLiteIndex
@@ -49,6 +52,7 @@ from enhanced_memory.store.sqlite.requests import KEEP_S, SQLiteRequests
 from enhanced_memory.store.sqlite.scope import Clock, Scope, earlier
 from enhanced_memory.store.sqlite.signs import Signs
 from enhanced_memory.store.sqlite.skills import SQLiteSkills
+from enhanced_memory.store.sqlite.transitions import SQLiteTransitions
 from enhanced_memory.store.sqlite.turns import Turns
 from enhanced_memory.store.sqlite.vectors import SQLiteVectors
 from enhanced_memory.store.sqlite.versions import SQLiteVersions
@@ -73,7 +77,8 @@ _LOG_FRAMES = 256
 log = logging.getLogger(__name__)
 
 
-def _utc_now() -> datetime:
+def utc_now() -> datetime:
+    """The time, as the machine tells it."""
     return datetime.now(UTC)
 
 
@@ -149,6 +154,16 @@ class SQLiteTransaction:
         return SQLiteSkills(self._scope)
 
     @cached_property
+    def transitions(self) -> Transitions:
+        """Moves from tier to tier."""
+        return SQLiteTransitions(self._scope)
+
+    @cached_property
+    def curation(self) -> Curation:
+        """Curations that ran."""
+        return SQLiteCuration(self._scope)
+
+    @cached_property
     def requests(self) -> Requests:
         """First replies to writes that carried a request id."""
         return SQLiteRequests(self._scope)
@@ -164,7 +179,7 @@ class SQLiteStore:
         *,
         readers: int = 4,
         max_queue: int = 1_024,
-        clock: Callable[[], datetime] = _utc_now,
+        clock: Callable[[], datetime] = utc_now,
     ) -> None:
         self._path = path
         self._analyser = analyser

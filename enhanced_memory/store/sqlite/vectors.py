@@ -22,6 +22,7 @@ _JUDGED = 1_000
 
 _CHUNK = 500
 _LOADED_AT_ONCE = 10_000
+_COMPARED_AT_ONCE = 256
 
 
 class SQLiteVectors:
@@ -114,6 +115,29 @@ class SQLiteVectors:
         rows = [row_number(*place) for place in places]
         cosines = self._cosines(vector, rows)
         return [cosines.get(row) for row in rows]
+
+    def alike(self, places: Sequence[tuple[int, int]], least: float, most: int) -> list[tuple[int, int]]:
+        """Pairs of these (entity, place in the index) whose cosine is at least `least`, by their order in `places`.
+
+        The earlier one first, and of each later one no more than `most` pairs, those with the earliest.
+        """
+        if not self._signs.is_open:
+            return []
+        import numpy
+
+        rows = [row_number(*place) for place in places]
+        there = self._read(rows, "row, data")
+        held = [at for at, row in enumerate(rows) if row in there]
+        if not held:
+            return []
+        matrix = numpy.frombuffer(b"".join(there[rows[at]][1] for at in held), "<f2").astype(numpy.float32)
+        matrix = matrix.reshape(len(held), -1)
+        found: list[tuple[int, int]] = []
+        for start in range(0, len(held), _COMPARED_AT_ONCE):
+            cosines = matrix[start : start + _COMPARED_AT_ONCE] @ matrix.T
+            for at, row in enumerate(cosines, start):
+                found += [(held[int(other)], held[at]) for other in numpy.flatnonzero(row[:at] >= least)[:most]]
+        return found
 
     def _cosines(self, vector: bytes, rows: Sequence[int]) -> dict[int, float]:
         """The likeness of those rows that there are. All vectors have length 1."""
