@@ -217,7 +217,7 @@ class SQLiteEntities:
                 draft.extraction_method,
             ),
         ).fetchone()
-        self._versions.begin(number, draft.entity_type, change)
+        self._versions.begin(number, change)
         self._index(number, draft.name, draft.entity_type, draft.observations)
         return Entity(
             id=number,
@@ -557,10 +557,11 @@ class SQLiteEntities:
         forget(self._scope, entity.id, slot)
 
     def _label_fields(self, name: str, entity_type: str) -> Fields:
-        return self._scope.analyser.label(name), self._scope.analyser.label(entity_type), (), ()
+        return (), (), self._scope.analyser.label(name), self._scope.analyser.label(entity_type)
 
     def _observation_fields(self, text: str) -> Fields:
-        return ((), (), *self._scope.analyser.observation(text))
+        who, body = self._scope.analyser.observation(text)
+        return body, who, (), ()
 
     def _set(self, number: int, columns: Mapping[str, Any]) -> None:
         assignments = ", ".join(f"{column} = ?" for column in columns)

@@ -43,11 +43,11 @@ ENTITY_OF_ROW = (
 )
 """The same in SQL."""
 
-_INSERT = "INSERT INTO search_index (rowid, name, type, who, body) VALUES (?, ?, ?, ?, ?)"
-_DELETE = "INSERT INTO search_index (search_index, rowid, name, type, who, body) VALUES ('delete', ?, ?, ?, ?, ?)"
+_INSERT = "INSERT INTO search_index (rowid, body, who, name, type) VALUES (?, ?, ?, ?, ?)"
+_DELETE = "INSERT INTO search_index (search_index, rowid, body, who, name, type) VALUES ('delete', ?, ?, ?, ?, ?)"
 
 Fields = tuple[Sequence[str], Sequence[str], Sequence[str], Sequence[str]]
-"""Words of the columns name, type, who, body."""
+"""Words of the columns body, who, name, type."""
 
 
 class IndexQueue:
