@@ -132,11 +132,11 @@ def test_memories_of_version_2_are_found_and_have_their_history(path: str) -> No
         return {word: [(hit.entity_id, hit.slot) for hit in found] for word, found in hits.items()}, told, then
 
     found, told, then = store.read(look, "default", 5.0)
-    changed: Any = store.write(
-        lambda tx: tx.entities.update(tx.entities.find("Wanda"), Change("updated"), observations=["Sells honey"]),
-        "default",
-        5.0,
-    )
+
+    def change(tx: Any) -> Any:
+        return tx.entities.update(tx.entities.find("Wanda"), Change("updated"), observations=["Sells honey"])
+
+    changed = store.write(change, "default", 5.0)
     after = store.read(lambda tx: [v.observations for v in tx.versions.newest(changed, *ALL)], "default", 5.0)
     store.close()
     assert found == {"wanda": [(5, 0)], "bee": [(5, 1)], "honey": [(5, 2)]}

@@ -30,7 +30,7 @@ _SELECT = (
 _INSERT = (
     "INSERT INTO entities (namespace_id, name, entity_type, tier, compressed_data, original_size, compressed_size,"
     " compression_ratio, checksum, created_at, always_include, relevance_score, source_session, source_timestamp,"
-    " extraction_method) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING id"
+    " extraction_method) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 )
 _ATTRIBUTES = frozenset(
     {
@@ -197,7 +197,7 @@ class SQLiteEntities:
             return self._recreate(deleted, draft, change)
         scope = self._scope
         packed = scope.contents.pack(draft.observations, None)
-        (number,) = scope.connection.execute(
+        number = scope.connection.execute(
             _INSERT,
             (
                 scope.own_namespace(),
@@ -216,7 +216,8 @@ class SQLiteEntities:
                 draft.source_timestamp,
                 draft.extraction_method,
             ),
-        ).fetchone()
+        ).lastrowid
+        assert number is not None
         self._versions.begin(number, change)
         self._index(number, draft.name, draft.entity_type, draft.observations)
         return Entity(
@@ -440,11 +441,11 @@ class SQLiteEntities:
     def _deleted(self, name: str) -> Entity | None:
         """The entity deleted last under that name, unless it was merged into another."""
         row = self._scope.connection.execute(
-            f"{_SELECT} WHERE entities.namespace_id = ? AND entities.name = ? AND entities.deleted_at IS NOT NULL"
-            " AND entities.parent_entity_id IS NULL ORDER BY entities.deleted_at DESC LIMIT 1",
+            "SELECT max(deleted_at), id FROM entities"
+            " WHERE namespace_id = ? AND name = ? AND deleted_at IS NOT NULL AND parent_entity_id IS NULL",
             (self._scope.namespace_id, name),
         ).fetchone()
-        return None if row is None else self._entity(row)
+        return None if row[1] is None else self._by_id(row[1])
 
     def _recreate(self, deleted: Entity, draft: Draft, change: Change) -> Entity:
         """A deleted entity begun anew: its history goes on, all else is as for a new one."""

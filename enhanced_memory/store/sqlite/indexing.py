@@ -6,6 +6,8 @@ Above it lie `index` and `entities`; below it the connection.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import groupby
+from operator import itemgetter
 
 from enhanced_memory.store.sqlite.connections import Connection
 
@@ -87,7 +89,7 @@ class IndexQueue:
 
     def flush(self, connection: Connection) -> None:
         """Write what waits."""
-        for statement, values in self._settled + self._own:
-            connection.execute(statement, values)
+        for statement, run in groupby(self._settled + self._own, key=itemgetter(0)):
+            connection.executemany(statement, [values for _, values in run])
         self._exposed += self._settled
         self._settled, self._own = [], []

@@ -14,7 +14,6 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import closing
 from datetime import UTC, datetime
-from functools import cached_property
 from typing import TypeVar
 
 from enhanced_memory.errors import Busy, ShuttingDown
@@ -80,48 +79,44 @@ class SQLiteTransaction:
         self.now = scope.now
         self._scope = scope
         self._frequencies = frequencies
+        self.entities: Entities = SQLiteEntities(scope)  # the others are made when they are asked for, which is seldom
 
-    @cached_property
-    def entities(self) -> Entities:
-        """What is remembered."""
-        return SQLiteEntities(self._scope)
-
-    @cached_property
+    @property
     def relations(self) -> Relations:
         """How entities hang together."""
         return SQLiteRelations(self._scope)
 
-    @cached_property
+    @property
     def versions(self) -> Versions:
         """The history of entities."""
         return SQLiteVersions(self._scope)
 
-    @cached_property
+    @property
     def branches(self) -> Branches:
         """Lines of versions beside one another."""
         return SQLiteBranches(self._scope)
 
-    @cached_property
+    @property
     def history(self) -> History:
         """What stood at an instant."""
         return SQLiteHistory(self._scope)
 
-    @cached_property
+    @property
     def index(self) -> Index:
         """Full text."""
         return SQLiteIndex(self._scope, self._frequencies)
 
-    @cached_property
+    @property
     def vectors(self) -> Vectors:
         """Meaning."""
         return SQLiteVectors(self._scope, self.entities.by_ids)
 
-    @cached_property
+    @property
     def conflicts(self) -> Conflicts:
         """Conflicts that were found."""
         return SQLiteConflicts(self._scope)
 
-    @cached_property
+    @property
     def requests(self) -> Requests:
         """First replies to writes that carried a request id."""
         return SQLiteRequests(self._scope)
