@@ -5,13 +5,14 @@ Above it lie the files of the tables; below it the connection.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 from enhanced_memory.store.base import Analyser
 from enhanced_memory.store.sqlite.connections import Connection
 from enhanced_memory.store.sqlite.contents import Contents
+from enhanced_memory.store.sqlite.drafts import Ready
 from enhanced_memory.store.sqlite.indexing import IndexQueue
 from enhanced_memory.store.sqlite.signs import Signs
 
@@ -53,7 +54,7 @@ class Clock:
 class Scope:
     """One transaction's surroundings. `count_accesses` gathers entity numbers to be written later.
 
-    `signs` holds what all transactions know of the vectors.
+    `signs` holds what all transactions know of the vectors, `ready` by name what will likely be created.
     """
 
     connection: Connection
@@ -64,6 +65,7 @@ class Scope:
     index_queue: IndexQueue
     signs: Signs
     count_accesses: Callable[[Iterable[int]], None]
+    ready: Mapping[str, Ready] = field(default_factory=dict)
     _number: int | None = None
 
     @property

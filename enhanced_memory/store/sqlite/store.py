@@ -21,6 +21,7 @@ from enhanced_memory.store.base import (
     Analyser,
     Branches,
     Conflicts,
+    Draft,
     Entities,
     History,
     Index,
@@ -36,6 +37,7 @@ from enhanced_memory.store.sqlite.codec import Codec, checksum, dictionary_of
 from enhanced_memory.store.sqlite.conflicts import SQLiteConflicts
 from enhanced_memory.store.sqlite.connections import BUSY_TIMEOUT_MS, Connection, open_reader, open_writer, translated
 from enhanced_memory.store.sqlite.contents import Contents
+from enhanced_memory.store.sqlite.drafts import Ready, ready_by_name
 from enhanced_memory.store.sqlite.entities import SQLiteEntities
 from enhanced_memory.store.sqlite.history import SQLiteHistory
 from enhanced_memory.store.sqlite.index import FrequencyCache, SQLiteIndex
@@ -63,6 +65,8 @@ _EXPIRE_EVERY_S = 60.0
 
 _LOG_FRAMES = 256
 """Pages in the write-ahead log from which it is worth emptying when nothing else is to do: 1 MiB."""
+
+_NONE_READY: Mapping[str, Ready] = {}
 
 log = logging.getLogger(__name__)
 
@@ -165,11 +169,14 @@ class SQLiteStore:
 
     # -------------------------------------------------------------------------------------------------- transactions
 
-    def write(self, work: Callable[[Transaction], T], namespace: str, timeout_s: float) -> T:
-        """Run `work` alone, and return what it returned once it is synced to disk."""
+    def write(
+        self, work: Callable[[Transaction], T], namespace: str, timeout_s: float, drafts: Sequence[Draft] = ()
+    ) -> T:
+        """Run `work` alone, and return what it returned once it is synced to disk; `drafts` are made ready before."""
+        ready = ready_by_name(drafts, self._contents, self._analyser)
 
         def job(connection: Connection) -> T:
-            scope = self._scope(connection, namespace, self._clock.tick(), self._index_queue)
+            scope = self._scope(connection, namespace, self._clock.tick(), self._index_queue, ready)
             try:
                 result = work(SQLiteTransaction(scope, self._frequencies))
             except BaseException:
@@ -286,7 +293,14 @@ class SQLiteStore:
 
     # ------------------------------------------------------------------------------------------------------- helpers
 
-    def _scope(self, connection: Connection, namespace: str, now: str, index_queue: IndexQueue | None = None) -> Scope:
+    def _scope(
+        self,
+        connection: Connection,
+        namespace: str,
+        now: str,
+        index_queue: IndexQueue | None = None,
+        ready: Mapping[str, Ready] = _NONE_READY,
+    ) -> Scope:
         return Scope(
             connection,
             namespace,
@@ -296,6 +310,7 @@ class SQLiteStore:
             index_queue or IndexQueue(),
             self._signs,
             self._count_accesses,
+            ready,
         )
 
     def _reader(self) -> Connection:
