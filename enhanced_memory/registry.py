@@ -40,6 +40,7 @@ class Operation:
     are the hints of the tool protocol: it may take away what was there; repeating it changes nothing more.
     `administrative`: it is for people and programs, and code that is executed cannot call it. `long`: it works in
     slices, tells its progress, and may take an hour, not the seconds of the others; `transaction` is False for it.
+    `drafts` gives, for the arguments of a write, the entities it will likely create (store.base.Draft).
     """
 
     name: str
@@ -55,6 +56,7 @@ class Operation:
     description: str
     params: type[BaseModel]
     result: Any
+    drafts: Callable[[Mapping[str, Any]], list[Any]] | None = None
 
     def check(self, params: Mapping[str, Any]) -> dict[str, Any]:
         """The handler's keyword arguments for `params`, defaults filled in.
@@ -115,6 +117,7 @@ def operation(
     administrative: bool = False,
     long: bool = False,
     title: str | None = None,
+    drafts: Callable[[Mapping[str, Any]], list[Any]] | None = None,
 ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Declare the decorated function an operation, under its own name.
 
@@ -143,6 +146,7 @@ def operation(
             description=inspect.getdoc(handler) or "",
             params=_params_model(handler, hints),
             result=hints["return"],
+            drafts=drafts,
         )
         return handler
 

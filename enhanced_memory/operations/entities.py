@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -53,7 +54,15 @@ _ATTRIBUTES = (
 )
 
 
-@operation(writes=True, core=True)
+def _drafts(arguments: Mapping[str, Any]) -> list[Draft]:
+    """What `create_entities` creates if none of the names is there yet."""
+    return [
+        Draft(given["name"], given["entityType"], list(dict.fromkeys(given["observations"])))
+        for given in arguments["entities"]
+    ]
+
+
+@operation(writes=True, core=True, drafts=_drafts)
 def create_entities(
     ctx: Context,
     entities: Annotated[

@@ -39,7 +39,7 @@ from enhanced_memory.service.scheduler import Scheduler
 from enhanced_memory.service.tally import OK, UNKNOWN, Tally
 from enhanced_memory.service.vitals import Vitals
 from enhanced_memory.settings import Settings
-from enhanced_memory.store.base import Store, Transaction
+from enhanced_memory.store.base import Draft, Store, Transaction
 from enhanced_memory.store.sqlite.store import SQLiteStore, utc_now
 
 T = TypeVar("T")
@@ -254,16 +254,18 @@ class MemoryDBService:
             return dict(declared.handler(context, **arguments))
         if not declared.writes:
             return dict(self._read(caller, lambda ctx: declared.handler(ctx, **arguments)))
+        drafts = declared.drafts(arguments) if declared.drafts is not None else ()
         if request_id is None:
-            return dict(self._write(caller, lambda ctx: declared.handler(ctx, **arguments)))
+            return dict(self._write(caller, lambda ctx: declared.handler(ctx, **arguments), drafts))
         fingerprint = _fingerprint(declared.name, params)
-        return self._write(caller, lambda ctx: _once(ctx, declared, arguments, request_id, fingerprint))
+        return self._write(caller, lambda ctx: _once(ctx, declared, arguments, request_id, fingerprint), drafts)
 
-    def _write(self, caller: Caller, work: Callable[[Context], T]) -> T:
+    def _write(self, caller: Caller, work: Callable[[Context], T], drafts: Sequence[Draft] = ()) -> T:
         return self._store.write(
             lambda tx: work(Context(tx, tx.now, caller, self._service)),
             caller.namespace,
             self.settings.operation_timeout_s,
+            drafts,
         )
 
     def _read(self, caller: Caller, work: Callable[[Context], T]) -> T:

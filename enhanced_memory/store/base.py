@@ -879,9 +879,12 @@ class Condition:
 class Store(Protocol):
     """A store: runs functions in transactions. Safe for many threads."""
 
-    def write(self, work: Callable[[Transaction], T], namespace: str, timeout_s: float) -> T:
+    def write(
+        self, work: Callable[[Transaction], T], namespace: str, timeout_s: float, drafts: Sequence[Draft] = ()
+    ) -> T:
         """Run `work` alone, and return what it returned once it is safe on disk.
 
+        `drafts` are what it will likely create: what can be worked out of them is, before its turn comes.
         What `work` raises takes back its changes only. Raises: Busy, TimedOut, ShuttingDown, ReadOnly, DiskFull.
         """
 

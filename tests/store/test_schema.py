@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import hashlib
 import pickle
 import re
 import sqlite3
 import zlib
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from enhanced_memory.errors import Corrupt
-from enhanced_memory.store.base import Filter, Match
+from enhanced_memory.store.base import Change, Filter, Match
 from enhanced_memory.store.sqlite import schema
+from enhanced_memory.store.sqlite.codec import checksum
+from enhanced_memory.store.sqlite.dictionary import SHIPPED
 from enhanced_memory.store.sqlite.store import SQLiteStore
 from tests.store.conftest import Analyser
 
@@ -40,6 +44,9 @@ CREATE TABLE conflicts (id INTEGER PRIMARY KEY AUTOINCREMENT, entity_id INTEGER,
 """
 """The layout of the guide's full implementation."""
 
+ALL = (None, None, 9)
+"""To `newest`: every version there is."""
+
 GUIDE_COLUMNS = {
     table: set(
         re.findall(r"^\s*([a-z_]+) (?:INTEGER|TEXT|BLOB|REAL|TIMESTAMP|BOOLEAN)", columns.replace(", ", ",\n"), re.M)
@@ -57,8 +64,38 @@ def layout(path: str) -> dict[str, Any]:
     with sqlite3.connect(path) as db:
         tables = [row[0] for row in db.execute("SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY name")]
         return {table: db.execute(f"PRAGMA table_info({table})").fetchall() for table in tables} | {
-            "indexes": db.execute("SELECT name, sql FROM sqlite_schema WHERE type = 'index' ORDER BY name").fetchall()
+            "indexes": db.execute("SELECT name, sql FROM sqlite_schema WHERE type = 'index' ORDER BY name").fetchall(),
+            "virtual": db.execute("SELECT sql FROM sqlite_schema WHERE sql LIKE 'CREATE VIRTUAL%'").fetchall(),
         }
+
+
+def made_by_version_2(path: str) -> None:
+    """A database as schema 2 had it: one memory, whose second version added a fact, and its rows in the index."""
+    told = {1: blob("Keeps bees"), 2: blob("Keeps bees", "Sells honey")}
+    digest = {version: hashlib.sha256(data).hexdigest() for version, data in told.items()}
+    times = {version: f"2025-03-0{version}T08:00:00.000000Z" for version in told}
+    with sqlite3.connect(path) as db:
+        db.executescript((Path(__file__).parent / "data" / "schema-2.sql").read_text())
+        db.execute("INSERT INTO schema_migrations VALUES (2, 'made from schema.sql', ?)", (times[1],))
+        db.execute("INSERT INTO meta VALUES ('analyser_version', ?)", (str(Analyser().version),))
+        db.execute("INSERT INTO namespaces VALUES (1, 'default', ?)", (times[1],))
+        db.execute("INSERT INTO dictionaries VALUES (1, ?, ?, 0, ?)", (SHIPPED, checksum(SHIPPED), times[1]))
+        db.execute(
+            "INSERT INTO entities (id, name, entity_type, compressed_data, original_size, compressed_size,"
+            " compression_ratio, checksum, created_at, current_version, namespace_id, updated_at)"
+            " VALUES (5, 'Wanda', 'person', ?, 45, ?, 1.0, ?, ?, 2, 1, ?)",
+            (told[2], len(told[2]), digest[2], times[1], times[2]),
+        )
+        insert = (
+            "INSERT INTO versions (id, entity_id, version_number, branch_name, compressed_data, created_at, action,"
+            " parent_version, delta_depth, delta_bytes, checksum, entity_type, author, method)"
+            " VALUES (?, 5, ?, 'main', ?, ?, ?, ?, 0, 0, ?, 'person', 'ann', 'manual')"
+        )
+        db.execute(insert, (8, 1, told[1], times[1], "created", None, bytes.fromhex(digest[1])))
+        db.execute(insert, (9, 2, None, times[2], "updated", 1, None))
+        rows = [(40, "wanda", "person", "", ""), (41, "", "", "", "keep bee"), (42, "", "", "", "sell honey")]
+        db.executemany("INSERT INTO search_index (rowid, name, type, who, body) VALUES (?, ?, ?, ?, ?)", rows)
+        db.execute("PRAGMA user_version = 2")
 
 
 def open_and_close(path: str) -> None:
@@ -73,6 +110,42 @@ def test_an_old_database_becomes_column_by_column_what_a_new_one_is(path: str, t
     fresh = str(tmp_path / "fresh.db")
     open_and_close(fresh)
     assert layout(path) == layout(fresh)
+
+
+def test_a_database_of_version_2_becomes_column_by_column_what_a_new_one_is(path: str, tmp_path: Path) -> None:
+    made_by_version_2(path)
+    open_and_close(path)
+    fresh = str(tmp_path / "fresh.db")
+    open_and_close(fresh)
+    assert layout(path) == layout(fresh)
+
+
+def test_memories_of_version_2_are_found_and_have_their_history(path: str) -> None:
+    made_by_version_2(path)
+    store = SQLiteStore(path, Analyser())
+
+    def look(tx: Any) -> Any:
+        entity = tx.entities.find("Wanda")
+        hits = {word: tx.index.best(Match(any_of=[(word,)]), Filter(), 5) for word in ("wanda", "bee", "honey")}
+        told = [(v.version, v.action, v.author, v.created_at, v.observations) for v in tx.versions.newest(entity, *ALL)]
+        then = tx.history.at(entity, "2025-03-01T12:00:00.000000Z").observations
+        return {word: [(hit.entity_id, hit.slot) for hit in found] for word, found in hits.items()}, told, then
+
+    found, told, then = store.read(look, "default", 5.0)
+
+    def change(tx: Any) -> Any:
+        return tx.entities.update(tx.entities.find("Wanda"), Change("updated"), observations=["Sells honey"])
+
+    changed = store.write(change, "default", 5.0)
+    after = store.read(lambda tx: [v.observations for v in tx.versions.newest(changed, *ALL)], "default", 5.0)
+    store.close()
+    assert found == {"wanda": [(5, 0)], "bee": [(5, 1)], "honey": [(5, 2)]}
+    assert told == [
+        (2, "updated", "ann", "2025-03-02T08:00:00.000000Z", ("Keeps bees", "Sells honey")),
+        (1, "created", "ann", "2025-03-01T08:00:00.000000Z", ("Keeps bees",)),
+    ]
+    assert then == ("Keeps bees",)
+    assert after == [("Sells honey",), ("Keeps bees", "Sells honey"), ("Keeps bees",)]
 
 
 def test_the_guides_columns_are_all_there(path: str) -> None:

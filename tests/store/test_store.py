@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 import sqlite3
 import threading
@@ -264,6 +265,51 @@ def test_the_index_holds_exactly_the_words_of_what_is_there(store: SQLiteStore, 
             found.setdefault(term, set()).add(row)
         db.execute("INSERT INTO search_index (search_index) VALUES ('integrity-check')")
     assert found == expected
+
+
+def test_rows_rank_by_how_often_they_have_the_word_and_not_by_their_length(write: Run, read: Run) -> None:
+    fillers = [" ".join(f"filler{n}x{m}" for m in range(n % 30)) for n in range(60)]
+    write(create("short", "zebra"))
+    write(create("long", "zebra " + " ".join(f"other{n}" for n in range(40))))
+    write(create("twice", "zebra zebra " + " ".join(f"more{n}" for n in range(40))))
+    write(create("said", "zebra: quiet"))
+    for number, filler in enumerate(fillers):
+        write(create(f"f{number}", filler))
+    hits = {hit.entity_id: hit.score for hit in read(matches("zebra"))}
+    idf = math.log((read(lambda tx: tx.index.rows()) - 4 + 0.5) / (4 + 0.5))
+    expected = {1: 1.0, 2: 1.0, 3: 2.0, 4: 4.0}
+    assert hits == {number: pytest.approx(idf * n * 2.2 / (n + 1.2)) for number, n in expected.items()}
+
+
+@pytest.mark.parametrize("words", [1, 2, 5, 10, 11, 12, 40])
+def test_the_row_with_the_word_more_often_is_better_however_long_rows_are(write: Run, read: Run, words: int) -> None:
+    for number in range(8):
+        write(create(f"e{number}", " ".join(f"w{number}x{m}" for m in range(words))))
+    write(create("once", "zebra"))
+    write(create("often", "zebra zebra zebra"))
+    best = read(matches("zebra"))
+    assert [hit.entity_id for hit in best] == [10, 9]
+    assert best[0].score > best[1].score > 0
+
+
+def test_a_first_version_tells_what_its_entitys_row_told_before_it_changed(write: Run, read: Run) -> None:
+    write(lambda tx: tx.entities.create(Draft("a", "thing", ["x"]), Change("created", author="ann", method="manual")))
+
+    def first(tx: Any) -> Any:
+        return tx.versions.read(tx.entities.find_even_deleted("a"), 1)
+
+    told = read(first)
+    assert (told.action, told.method, told.author, told.entity_type) == ("created", "manual", "ann", "thing")
+    assert told.created_at == read(lambda tx: tx.entities.find("a").created_at)
+    noted = read(lambda tx: tx.history.changes(told.created_at, "9999", None, 9))
+    assert [(note.action, note.place[0]) for note in noted] == [("created", told.created_at)]
+    write(lambda tx: tx.entities.update(tx.entities.find("a"), UPDATED, entity_type="other", observations=["y"]))
+    assert read(first) == told
+    write(lambda tx: tx.entities.delete(tx.entities.find("a"), Change("deleted")))
+    write(create("a", "z"))
+    assert read(first) == told
+    then = read(lambda tx: tx.history.at(tx.entities.find("a"), told.created_at))
+    assert (then.entity_type, then.observations) == ("thing", ("x",))
 
 
 @pytest.mark.parametrize("entity_id", [1, 7, 2**33])

@@ -130,6 +130,8 @@ class Codec:
         """Take the dictionaries by id, and the id that new blobs use (None: no dictionary)."""
         self._dictionaries: Mapping[int, bytes] = {}
         self._preset: _Preset | None = None
+        self.dictionary_id: int | None = None
+        """The dictionary that new blobs are made with."""
         for dictionary_id, data in (dictionaries or {}).items():
             self.add_dictionary(dictionary_id, data)
         self.use_dictionary(current)
@@ -149,13 +151,14 @@ class Codec:
     def use_dictionary(self, dictionary_id: int | None) -> None:
         """Make new blobs with this dictionary (None: without any). Raises: ValueError: it was not added."""
         if dictionary_id is None:
-            self._preset = None
+            self._preset = self.dictionary_id = None
             return
         if dictionary_id not in self._dictionaries:
             raise ValueError(f"dictionary {dictionary_id} was not added")
         data = self._dictionaries[dictionary_id]
         stream = zlib.compressobj(LEVEL, zlib.DEFLATED, -zlib.MAX_WBITS, zlib.DEF_MEM_LEVEL, zdict=data)
         self._preset = _Preset(bytes((_PRESET,)) + _varint(dictionary_id), stream)
+        self.dictionary_id = dictionary_id
 
     def encode(self, data: dict[str, Any]) -> bytes:
         """The smallest blob of plain data: dicts with str keys, lists, str, int, float, bool, None.

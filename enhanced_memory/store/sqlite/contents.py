@@ -56,6 +56,11 @@ class Contents:
         self._large: OrderedDict[str, tuple[bytes, Unpacked]] = OrderedDict()
         self._large_lock = threading.Lock()
 
+    @property
+    def dictionary(self) -> int | None:
+        """The dictionary that what is packed now is made with."""
+        return self._codec.dictionary_id
+
     def pack(self, observations: Sequence[str], slots: Sequence[int] | None) -> Packed:
         """The observations as stored."""
         data: dict[str, Any] = {"observations": list(observations)}

@@ -14,8 +14,9 @@ from enhanced_memory.errors import Corrupt
 from enhanced_memory.store.base import Change, Draft, Entity, Filter, Overview, PastVersion, Statistics
 from enhanced_memory.store.sqlite.codec import CorruptBlob
 from enhanced_memory.store.sqlite.contents import Packed, Unpacked
+from enhanced_memory.store.sqlite.drafts import Ready, make_ready
 from enhanced_memory.store.sqlite.filters import conditions, marks
-from enhanced_memory.store.sqlite.indexing import Fields, row_number
+from enhanced_memory.store.sqlite.indexing import label_fields, observation_fields, row_number
 from enhanced_memory.store.sqlite.relations import SQLiteRelations
 from enhanced_memory.store.sqlite.scope import Scope
 from enhanced_memory.store.sqlite.vectors import forget, forget_all
@@ -32,7 +33,7 @@ _SELECT = (
 _INSERT = (
     "INSERT INTO entities (namespace_id, name, entity_type, tier, compressed_data, original_size, compressed_size,"
     " compression_ratio, checksum, created_at, always_include, relevance_score, source_session, source_timestamp,"
-    " extraction_method) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING id"
+    " extraction_method) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 )
 _ATTRIBUTES = frozenset(
     {
@@ -200,8 +201,9 @@ class SQLiteEntities:
         if deleted is not None:
             return self._recreate(deleted, draft, change)
         scope = self._scope
-        packed = scope.contents.pack(draft.observations, None)
-        (number,) = scope.connection.execute(
+        ready = self._ready(draft)
+        packed = ready.packed
+        number = scope.connection.execute(
             _INSERT,
             (
                 scope.own_namespace(),
@@ -220,9 +222,12 @@ class SQLiteEntities:
                 draft.source_timestamp,
                 draft.extraction_method,
             ),
-        ).fetchone()
-        self._versions.begin(number, draft.entity_type, change)
-        self._index(number, draft.name, draft.entity_type, draft.observations)
+        ).lastrowid
+        assert number is not None
+        self._versions.begin(number, change)
+        for slot, fields in enumerate(ready.fields):
+            scope.index_queue.insert(row_number(number, slot), fields)
+        scope.signs.expect(number)
         return Entity(
             id=number,
             namespace=scope.namespace,
@@ -486,11 +491,23 @@ class SQLiteEntities:
     def _deleted(self, name: str) -> Entity | None:
         """The entity deleted last under that name, unless it was merged into another."""
         row = self._scope.connection.execute(
-            f"{_SELECT} WHERE entities.namespace_id = ? AND entities.name = ? AND entities.deleted_at IS NOT NULL"
-            " AND entities.parent_entity_id IS NULL ORDER BY entities.deleted_at DESC LIMIT 1",
+            "SELECT max(deleted_at), id FROM entities"
+            " WHERE namespace_id = ? AND name = ? AND deleted_at IS NOT NULL AND parent_entity_id IS NULL",
             (self._scope.namespace_id, name),
         ).fetchone()
-        return None if row is None else self._entity(row)
+        return None if row[1] is None else self._by_id(row[1])
+
+    def _ready(self, draft: Draft) -> Ready:
+        """The draft made ready, if it was and is the same, or else now."""
+        contents = self._scope.contents
+        ready = self._scope.ready.get(draft.name)
+        if (
+            ready is None
+            or ready.dictionary != contents.dictionary  # a purge may have dropped the one it was made with
+            or (ready.entity_type, ready.observations) != (draft.entity_type, draft.observations)
+        ):
+            ready = make_ready(draft, contents, self._scope.analyser)
+        return ready
 
     def _recreate(self, deleted: Entity, draft: Draft, change: Change) -> Entity:
         """A deleted entity begun anew: its history goes on, all else is as for a new one."""
@@ -620,25 +637,21 @@ class SQLiteEntities:
         )
 
     def _insert_label(self, number: int, name: str, entity_type: str) -> None:
-        self._scope.index_queue.insert(row_number(number, 0), self._label_fields(name, entity_type))
+        self._scope.index_queue.insert(row_number(number, 0), label_fields(self._scope.analyser, name, entity_type))
 
     def _delete_label(self, entity: Entity) -> None:
-        self._scope.index_queue.delete(row_number(entity.id, 0), self._label_fields(entity.name, entity.entity_type))
+        self._scope.index_queue.delete(
+            row_number(entity.id, 0), label_fields(self._scope.analyser, entity.name, entity.entity_type)
+        )
 
     def _insert_observation(self, number: int, slot: int, text: str) -> None:
-        self._scope.index_queue.insert(row_number(number, slot), self._observation_fields(text))
+        self._scope.index_queue.insert(row_number(number, slot), observation_fields(self._scope.analyser, text))
         self._scope.signs.expect(number)
 
     def _delete_observation(self, entity: Entity, place: int, text: str) -> None:
         slot = place + 1 if entity.slots is None else entity.slots[place]
-        self._scope.index_queue.delete(row_number(entity.id, slot), self._observation_fields(text))
+        self._scope.index_queue.delete(row_number(entity.id, slot), observation_fields(self._scope.analyser, text))
         forget(self._scope, entity.id, slot)
-
-    def _label_fields(self, name: str, entity_type: str) -> Fields:
-        return self._scope.analyser.label(name), self._scope.analyser.label(entity_type), (), ()
-
-    def _observation_fields(self, text: str) -> Fields:
-        return ((), (), *self._scope.analyser.observation(text))
 
     def _set(self, number: int, columns: Mapping[str, Any]) -> None:
         assignments = ", ".join(f"{column} = ?" for column in columns)

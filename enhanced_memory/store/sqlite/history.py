@@ -20,10 +20,11 @@ GONE = frozenset({"deleted", "merged_away"})
 """Actions after which an entity is in no read."""
 
 _CHANGES = """
-SELECT v.created_at, 'entity', v.id, e.id, e.name, v.version_number, v.branch_name, v.action, v.commit_message,
-       v.author, NULL, NULL, NULL, NULL
+SELECT coalesce(v.created_at, e.created_at), 'entity', v.id, e.id, e.name, v.version_number, v.branch_name,
+       coalesce(v.action, 'created'), v.commit_message, v.author, NULL, NULL, NULL, NULL
 FROM versions v JOIN entities e ON e.id = v.entity_id
-WHERE e.namespace_id = :namespace AND v.created_at >= :since AND v.created_at < :until
+WHERE e.namespace_id = :namespace AND coalesce(v.created_at, e.created_at) >= :since
+  AND coalesce(v.created_at, e.created_at) < :until
 UNION ALL
 SELECT r.created_at, 'relation', 2 * r.id, NULL, a.name, NULL, NULL, 'created', NULL, NULL,
        b.name, r.relation_type, r.strength, r.metadata

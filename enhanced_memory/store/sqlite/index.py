@@ -5,6 +5,7 @@ Above it lies the store's transaction; the words come from the analyser, the ran
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Sequence
 
@@ -13,8 +14,20 @@ from enhanced_memory.store.sqlite.filters import conditions, is_everything
 from enhanced_memory.store.sqlite.indexing import ENTITY_OF_ROW, entity_and_slot
 from enhanced_memory.store.sqlite.scope import Scope
 
-_WEIGHTS = "1.0, 1.0, 4.0, 1.0"
-"""Weights of name, type, who and body in the first, rough ranking. A speaker's or subject's name weighs about four."""
+_WEIGHTS = (1.0, 4.0, 1.0, 1.0)
+"""Weights of body, who, name and type in the first, rough ranking. A speaker's or subject's name weighs about four."""
+
+_LENGTH = 0.75
+"""BM25's b as FTS5 has it: how much the length of a row counts against it."""
+
+_UNKNOWN_LENGTH = -4
+"""Words that FTS5 takes every row to have where it keeps no lengths: -1 in each column."""
+
+_LEAST_SCALE = 0.02
+"""Weights nearer to nothing than this would let rounding decide."""
+
+_NO_SCALE = 1_000.0
+"""For an index whose lengths are not told yet: a word counts the same however often it is met."""
 
 _FRESH_S = 60.0
 """How long a word's frequency is believed: counting it means reading all of its rows."""
@@ -78,9 +91,27 @@ class SQLiteIndex:
 
     def rows(self) -> int:
         """How many rows the index holds."""
-        # FTS5 keeps the count as the first number of its averages record, row 1 of its data table.
+        return next(iter(self._totals()), 0)
+
+    def _totals(self) -> list[int]:
+        """How many rows, and how many words in each column; nothing while the index is empty."""
+        # FTS5 keeps them in its averages record, row 1 of its data table.
         row = self._scope.connection.execute("SELECT block FROM search_index_data WHERE id = 1").fetchone()
-        return _first_number(row[0]) if row is not None and row[0] else 0
+        return _numbers(row[0]) if row is not None and row[0] else []
+
+    def _weights(self) -> list[float]:
+        """Weights of body, who, name and type with which FTS5's bm25 leaves out how long a row is.
+
+        It scores a word met `times` in a row, the weight included, with times / (times + k * norm), where norm is
+        1 - b + b * length / average length. Without lengths, norm is one number for all rows, and far from 1. Weights
+        times that same number cancel it: what is left is times / (times + k), as for rows of the average length.
+        """
+        rows, *words = self._totals() or [0]
+        scale = _NO_SCALE
+        if any(words):
+            norm = 1.0 - _LENGTH + _LENGTH * _UNKNOWN_LENGTH * rows / sum(words)
+            scale = math.copysign(max(abs(norm), _LEAST_SCALE), norm)
+        return [weight * scale for weight in _WEIGHTS]
 
     def best(self, match: Match, wanted: Filter, limit: int) -> list[Hit]:
         """The `limit` best rows, best first; for `all_of`, the newest that match, unranked."""
@@ -90,12 +121,14 @@ class SQLiteIndex:
         self._scope.flush_index()
         parts, values = ([], []) if is_everything(self._scope, wanted) else conditions(self._scope, wanted)
         joined = f" CROSS JOIN entities ON entities.id = {ENTITY_OF_ROW}" if parts else ""
-        score, order = ("0.0", "1 DESC") if match.all_of else (f"bm25(search_index, {_WEIGHTS})", "2")
+        score, order, weights = "bm25(search_index, ?, ?, ?, ?)", "2", self._weights()
+        if match.all_of:
+            score, order, weights = "0.0", "1 DESC", []
         statement = (
             f"SELECT search_index.rowid, {score} FROM search_index{joined}"
             f" WHERE {' AND '.join(['search_index MATCH ?', *parts])} ORDER BY {order} LIMIT ?"
         )
-        rows = self._scope.connection.execute(statement, (expression, *values, limit)).fetchall()
+        rows = self._scope.connection.execute(statement, (*weights, expression, *values, limit)).fetchall()
         return [Hit(*entity_and_slot(row), -rank) for row, rank in rows]
 
 
@@ -120,13 +153,14 @@ def _expression(match: Match) -> str:
     return written(match.any_of, "OR")
 
 
-def _first_number(record: bytes) -> int:
-    """The first of SQLite's variable-length integers in a record."""
-    number = 0
-    for place, byte in enumerate(record[:9]):
-        if place == 8:
-            return number << 8 | byte
-        number = number << 7 | byte & 0x7F
-        if not byte & 0x80:
-            break
-    return number
+def _numbers(record: bytes) -> list[int]:
+    """SQLite's variable-length integers of a record."""
+    found, number, size = [], 0, 0
+    for byte in record:
+        size += 1
+        if size < 9 and byte & 0x80:
+            number = number << 7 | byte & 0x7F
+            continue
+        found.append(number << 8 | byte if size == 9 else number << 7 | byte)
+        number, size = 0, 0
+    return found

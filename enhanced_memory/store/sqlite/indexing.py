@@ -5,8 +5,10 @@ Above it lie `index` and `entities`; below it the connection.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from itertools import groupby
+from operator import itemgetter
 
+from enhanced_memory.store.base import Analyser
 from enhanced_memory.store.sqlite.connections import Connection
 
 NEAR_SLOTS = 8
@@ -43,11 +45,22 @@ ENTITY_OF_ROW = (
 )
 """The same in SQL."""
 
-_INSERT = "INSERT INTO search_index (rowid, name, type, who, body) VALUES (?, ?, ?, ?, ?)"
-_DELETE = "INSERT INTO search_index (search_index, rowid, name, type, who, body) VALUES ('delete', ?, ?, ?, ?, ?)"
+_INSERT = "INSERT INTO search_index (rowid, body, who, name, type) VALUES (?, ?, ?, ?, ?)"
+_DELETE = "INSERT INTO search_index (search_index, rowid, body, who, name, type) VALUES ('delete', ?, ?, ?, ?, ?)"
 
-Fields = tuple[Sequence[str], Sequence[str], Sequence[str], Sequence[str]]
-"""Words of the columns name, type, who, body."""
+Fields = tuple[str, str, str, str]
+"""Words of the columns body, who, name, type, parted by spaces."""
+
+
+def label_fields(analyser: Analyser, name: str, entity_type: str) -> Fields:
+    """The row of an entity's name and type."""
+    return "", "", " ".join(analyser.label(name)), " ".join(analyser.label(entity_type))
+
+
+def observation_fields(analyser: Analyser, text: str) -> Fields:
+    """The row of an observation."""
+    who, body = analyser.observation(text)
+    return " ".join(body), " ".join(who), "", ""
 
 
 class IndexQueue:
@@ -65,11 +78,11 @@ class IndexQueue:
 
     def insert(self, row: int, fields: Fields) -> None:
         """Add a row."""
-        self._own.append((_INSERT, (row, *map(" ".join, fields))))
+        self._own.append((_INSERT, (row, *fields)))
 
     def delete(self, row: int, fields: Fields) -> None:
         """Take a row away; `fields` must be what it was inserted with."""
-        self._own.append((_DELETE, (row, *map(" ".join, fields))))
+        self._own.append((_DELETE, (row, *fields)))
 
     def begin_group(self) -> None:
         """A transaction begins."""
@@ -87,7 +100,7 @@ class IndexQueue:
 
     def flush(self, connection: Connection) -> None:
         """Write what waits."""
-        for statement, values in self._settled + self._own:
-            connection.execute(statement, values)
+        for statement, run in groupby(self._settled + self._own, key=itemgetter(0)):
+            connection.executemany(statement, [values for _, values in run])
         self._exposed += self._settled
         self._settled, self._own = [], []

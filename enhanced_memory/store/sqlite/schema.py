@@ -6,6 +6,7 @@ database stands. Version 1 is the layout of the implementation guide, with or wi
 
 from __future__ import annotations
 
+import re
 import sqlite3
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -192,11 +193,11 @@ def _adopt(connection: Connection, scope: Scope, row: dict[str, Any], versions: 
                 row["entity_type"],
             ),
         )
-    SQLiteVersions(scope).begin(
+    SQLiteVersions(scope).take_over(
         row["id"],
+        len(versions) + 1,
         row["entity_type"],
         Change("created", "taken over from the guide's layout", method="import"),
-        number=len(versions) + 1,
     )
 
 
@@ -226,10 +227,28 @@ _THIRD = (
 
 
 def _to_third(connection: Connection, _: Callable[[str], Scope]) -> str:
-    """Version 2 to 3: resolutions and curations that can be undone."""
+    """Version 2 to 3: resolutions and curations that can be undone, an index without lengths, leaner versions."""
     for statement in _THIRD:
         connection.execute(statement)
-    return "resolutions and curations that can be undone"
+    _make_anew(connection, "search_vocabulary", "search_index")  # its rows are made after this
+    connection.execute("UPDATE meta SET value = '0' WHERE key = 'analyser_version'")
+    connection.execute("ALTER TABLE versions RENAME TO versions_before")
+    connection.execute("DROP INDEX idx_versions_entity")
+    _make_anew(connection, "versions")
+    columns = ", ".join(_columns(connection, "versions"))
+    connection.execute(f"INSERT INTO versions ({columns}) SELECT {columns} FROM versions_before ORDER BY id")
+    connection.execute("DROP TABLE versions_before")
+    return "resolutions and curations that can be undone; a smaller index"
+
+
+def _make_anew(connection: Connection, *tables: str) -> None:
+    """Drop these tables, where they are, and make them as schema.sql has them, with their indexes."""
+    for table in tables:
+        connection.execute(f"DROP TABLE IF EXISTS {table}")
+    made = re.compile(rf"\s*CREATE (VIRTUAL )?(TABLE|.*INDEX \w+ ON) ({'|'.join(tables)})\b")
+    for statement in _split(statements()):
+        if made.match(statement):
+            connection.execute(statement)
 
 
 _STEPS: dict[int, Callable[[Connection, Callable[[str], Scope]], str]] = {3: _to_third}

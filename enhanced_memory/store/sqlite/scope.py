@@ -5,14 +5,14 @@ Above it lie the files of the tables; below it the connection.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from functools import cached_property
 
 from enhanced_memory.store.base import Analyser
 from enhanced_memory.store.sqlite.connections import Connection
 from enhanced_memory.store.sqlite.contents import Contents
+from enhanced_memory.store.sqlite.drafts import Ready
 from enhanced_memory.store.sqlite.indexing import IndexQueue
 from enhanced_memory.store.sqlite.signs import Signs
 
@@ -54,7 +54,7 @@ class Clock:
 class Scope:
     """One transaction's surroundings. `count_accesses` gathers entity numbers to be written later.
 
-    `signs` holds what all transactions know of the vectors.
+    `signs` holds what all transactions know of the vectors, `ready` by name what will likely be created.
     """
 
     connection: Connection
@@ -65,11 +65,15 @@ class Scope:
     index_queue: IndexQueue
     signs: Signs
     count_accesses: Callable[[Iterable[int]], None]
+    ready: Mapping[str, Ready] = field(default_factory=dict)
+    _number: int | None = None
 
-    @cached_property
+    @property
     def namespace_id(self) -> int:
         """The namespace's number, or one that matches nothing if it is not there yet."""
-        return self.numbers([self.namespace]).get(self.namespace, _NO_NAMESPACE)
+        if self._number is None:
+            self._number = self.numbers([self.namespace]).get(self.namespace, _NO_NAMESPACE)
+        return self._number
 
     def numbers(self, namespaces: Iterable[str]) -> dict[str, int]:
         """The numbers of those namespaces that exist."""
@@ -83,7 +87,7 @@ class Scope:
     def own_namespace(self) -> int:
         """The namespace's number; made if it is not there. For writes."""
         if self.namespace_id == _NO_NAMESPACE:
-            self.namespace_id = self.connection.execute(
+            self._number = self.connection.execute(
                 "INSERT INTO namespaces (name, created_at) VALUES (?, ?) RETURNING id", (self.namespace, self.now)
             ).fetchone()[0]
         return self.namespace_id

@@ -15,7 +15,6 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import closing, suppress
 from datetime import UTC, datetime
-from functools import cached_property
 from typing import TypeVar
 
 from enhanced_memory.errors import Busy, ReadOnly, ShuttingDown
@@ -25,6 +24,7 @@ from enhanced_memory.store.base import (
     Condition,
     Conflicts,
     Curation,
+    Draft,
     Entities,
     History,
     Index,
@@ -43,6 +43,7 @@ from enhanced_memory.store.sqlite.conflicts import SQLiteConflicts
 from enhanced_memory.store.sqlite.connections import BUSY_TIMEOUT_MS, Connection, open_reader, open_writer, translated
 from enhanced_memory.store.sqlite.contents import Contents
 from enhanced_memory.store.sqlite.curation import SQLiteCuration
+from enhanced_memory.store.sqlite.drafts import Ready, ready_by_name
 from enhanced_memory.store.sqlite.entities import SQLiteEntities
 from enhanced_memory.store.sqlite.history import SQLiteHistory
 from enhanced_memory.store.sqlite.index import FrequencyCache, SQLiteIndex
@@ -73,6 +74,8 @@ _EXPIRE_EVERY_S = 60.0
 
 _LOG_FRAMES = 256
 """Pages in the write-ahead log from which it is worth emptying when nothing else is to do: 1 MiB."""
+
+_NONE_READY: Mapping[str, Ready] = {}
 
 log = logging.getLogger(__name__)
 
@@ -107,63 +110,59 @@ class SQLiteTransaction:
         self.now = scope.now
         self._scope = scope
         self._frequencies = frequencies
+        self.entities: Entities = SQLiteEntities(scope)  # the others are made when they are asked for, which is seldom
 
-    @cached_property
-    def entities(self) -> Entities:
-        """What is remembered."""
-        return SQLiteEntities(self._scope)
-
-    @cached_property
+    @property
     def relations(self) -> Relations:
         """How entities hang together."""
         return SQLiteRelations(self._scope)
 
-    @cached_property
+    @property
     def versions(self) -> Versions:
         """The history of entities."""
         return SQLiteVersions(self._scope)
 
-    @cached_property
+    @property
     def branches(self) -> Branches:
         """Lines of versions beside one another."""
         return SQLiteBranches(self._scope)
 
-    @cached_property
+    @property
     def history(self) -> History:
         """What stood at an instant."""
         return SQLiteHistory(self._scope)
 
-    @cached_property
+    @property
     def index(self) -> Index:
         """Full text."""
         return SQLiteIndex(self._scope, self._frequencies)
 
-    @cached_property
+    @property
     def vectors(self) -> Vectors:
         """Meaning."""
         return SQLiteVectors(self._scope, self.entities.by_ids)
 
-    @cached_property
+    @property
     def conflicts(self) -> Conflicts:
         """Conflicts that were found."""
         return SQLiteConflicts(self._scope)
 
-    @cached_property
+    @property
     def skills(self) -> Skills:
         """Kept procedures."""
         return SQLiteSkills(self._scope)
 
-    @cached_property
+    @property
     def transitions(self) -> Transitions:
         """Moves from tier to tier."""
         return SQLiteTransitions(self._scope)
 
-    @cached_property
+    @property
     def curation(self) -> Curation:
         """Curations that ran."""
         return SQLiteCuration(self._scope)
 
-    @cached_property
+    @property
     def requests(self) -> Requests:
         """First replies to writes that carried a request id."""
         return SQLiteRequests(self._scope)
@@ -216,11 +215,14 @@ class SQLiteStore:
 
     # -------------------------------------------------------------------------------------------------- transactions
 
-    def write(self, work: Callable[[Transaction], T], namespace: str, timeout_s: float) -> T:
-        """Run `work` alone, and return what it returned once it is synced to disk."""
+    def write(
+        self, work: Callable[[Transaction], T], namespace: str, timeout_s: float, drafts: Sequence[Draft] = ()
+    ) -> T:
+        """Run `work` alone, and return what it returned once it is synced to disk; `drafts` are made ready before."""
+        ready = ready_by_name(drafts, self._contents, self._analyser)
 
         def job(connection: Connection) -> T:
-            scope = self._scope(connection, namespace, self._clock.tick(), self._index_queue)
+            scope = self._scope(connection, namespace, self._clock.tick(), self._index_queue, ready)
             try:
                 result = work(SQLiteTransaction(scope, self._frequencies))
             except BaseException:
@@ -373,7 +375,14 @@ class SQLiteStore:
 
     # ------------------------------------------------------------------------------------------------------- helpers
 
-    def _scope(self, connection: Connection, namespace: str, now: str, index_queue: IndexQueue | None = None) -> Scope:
+    def _scope(
+        self,
+        connection: Connection,
+        namespace: str,
+        now: str,
+        index_queue: IndexQueue | None = None,
+        ready: Mapping[str, Ready] = _NONE_READY,
+    ) -> Scope:
         return Scope(
             connection,
             namespace,
@@ -383,6 +392,7 @@ class SQLiteStore:
             index_queue or IndexQueue(),
             self._signs,
             self._count_accesses,
+            ready,
         )
 
     def _load_dictionaries(self, connection: Connection) -> None:

@@ -27,6 +27,11 @@ _INSERT = (
     " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 )
 
+_BEGIN = (
+    "INSERT INTO versions (entity_id, version_number, branch_name, commit_message, delta_depth, delta_bytes, author,"
+    " session) VALUES (?, 1, 'main', ?, 0, 0, ?, ?)"
+)
+
 _HEADS = (
     "SELECT version_number, branch_name, parent_version, merged_version, action, commit_message, author, session,"
     " method, created_at FROM versions WHERE entity_id = ?"
@@ -59,8 +64,15 @@ class SQLiteVersions:
 
     # ------------------------------------------------------------------------------------------------------ writing
 
-    def begin(self, entity_id: int, entity_type: str, change: Change, number: int = 1) -> None:
-        """The first version of a new entity: a keyframe whose bytes lie in the entities row."""
+    def begin(self, entity_id: int, change: Change) -> None:
+        """The first version of an entity created now: a keyframe whose bytes, type and time its row has."""
+        if (change.action, change.method) == ("created", "manual"):
+            self._scope.connection.execute(_BEGIN, (entity_id, change.message, change.author, change.session))
+        else:
+            self._insert(entity_id, 1, "main", change, None, None, (0, 0, None), None)
+
+    def take_over(self, entity_id: int, number: int, entity_type: str, change: Change) -> None:
+        """A version of an entity of an older layout, on top of those before it: a keyframe whose bytes its row has."""
         self._insert(entity_id, number, "main", change, number - 1 or None, None, (0, 0, None), entity_type)
 
     def append(
@@ -115,10 +127,11 @@ class SQLiteVersions:
         return number
 
     def settle(self, entity: Entity) -> None:
-        """Copy the current version's bytes out of the entities row, if they lie there alone: the row will change."""
+        """Copy what the current version leaves to the entities row out of it: the row will change."""
         self._scope.connection.execute(
-            "UPDATE versions SET checksum = ?,"
-            " compressed_data = (SELECT compressed_data FROM entities WHERE id = versions.entity_id)"
+            "UPDATE versions SET checksum = ?, (compressed_data, created_at, entity_type) ="
+            " (SELECT e.compressed_data, coalesce(versions.created_at, e.created_at),"
+            " coalesce(versions.entity_type, e.entity_type) FROM entities e WHERE e.id = versions.entity_id)"
             " WHERE entity_id = ? AND version_number = ? AND delta_depth = 0 AND compressed_data IS NULL",
             (_digest(entity.checksum), entity.id, entity.version),
         )
@@ -233,8 +246,9 @@ class SQLiteVersions:
     def last_on(self, entity_id: int, branch: str, after: str, until: str) -> int | None:
         """The last version made on a branch later than one instant and not later than another, or None."""
         row = self._scope.connection.execute(
-            "SELECT version_number FROM versions WHERE entity_id = ? AND branch_name = ? AND created_at > ?"
-            " AND created_at <= ? ORDER BY version_number DESC LIMIT 1",
+            "SELECT version_number FROM versions v JOIN entities e ON e.id = v.entity_id WHERE entity_id = ?"
+            " AND branch_name = ? AND coalesce(v.created_at, e.created_at) > ?"
+            " AND coalesce(v.created_at, e.created_at) <= ? ORDER BY version_number DESC LIMIT 1",
             (entity_id, branch, after, until),
         ).fetchone()
         return None if row is None else int(row[0])
@@ -248,18 +262,20 @@ class SQLiteVersions:
         return entity.name if row is None else str(row[0])
 
     def _past(self, entity: Entity, row: tuple[Any, ...], content: _Content) -> PastVersion:
+        action, method = (row[4], row[8]) if row[4] is not None else ("created", "manual")
+        created_at = row[9] or entity.created_at
         return PastVersion(
             version=row[0],
             branch=row[1],
             parent=row[2],
             merged=row[3],
-            action=row[4],
+            action=action,
             message=row[5],
             author=row[6],
             session=row[7],
-            method=row[8],
-            created_at=row[9],
-            name=self.name_at(entity, row[9]),
+            method=method,
+            created_at=created_at,
+            name=self.name_at(entity, created_at),
             entity_type=content[0],
             observations=content[1],
         )
