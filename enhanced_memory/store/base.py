@@ -469,8 +469,11 @@ class Vectors(Protocol):
 class Conflicts(Protocol):
     """Conflicts that were found, each pair and kind once."""
 
-    def record(self, finding: Finding) -> int:
-        """Keep a finding as pending; its number, or that of the one kept for this pair and kind already."""
+    def record(self, finding: Finding) -> int | None:
+        """Keep a finding as pending; its number, or that of the one that waits for this pair and kind already.
+
+        None where this pair and kind was decided on, and the evidence is what it was then.
+        """
 
     def page(self, status: str, after: int, limit: int) -> list[tuple[int, Finding]]:
         """Up to `limit` conflicts of a status numbered above `after`, whose entities both live."""

@@ -6,6 +6,8 @@ Above it lies the store's transaction.
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from enhanced_memory.store.base import Finding
 from enhanced_memory.store.sqlite.scope import Scope
@@ -17,15 +19,23 @@ class SQLiteConflicts:
     def __init__(self, scope: Scope) -> None:
         self._scope = scope
 
-    def record(self, finding: Finding) -> int:
-        """Keep a finding as pending; the number of the one that is kept for this pair and kind already, if there is."""
+    def record(self, finding: Finding) -> int | None:
+        """Keep a finding as pending; its number, or that of the one that waits for this pair and kind already.
+
+        None where this pair and kind was decided on, and the evidence is what it was then.
+        """
         known = self._scope.connection.execute(
-            "SELECT id FROM conflicts WHERE conflict_type = ? AND resolution_status = 'pending'"
-            " AND ((entity_id = ? AND conflicting_entity_id = ?) OR (conflicting_entity_id = ? AND entity_id = ?))",
+            "SELECT id, resolution_status, evidence FROM conflicts WHERE conflict_type = ?"
+            " AND ((entity_id = ? AND conflicting_entity_id = ?) OR (conflicting_entity_id = ? AND entity_id = ?))"
+            " ORDER BY id",
             (finding.kind, finding.entity_id, finding.other_id, finding.entity_id, finding.other_id),
-        ).fetchone()
-        if known is not None:
-            return int(known[0])
+        ).fetchall()
+        for number, status, _ in known:
+            if status == "pending":
+                return int(number)
+        grounds = _grounds(finding.evidence)
+        if any(_grounds(json.loads(evidence or "[]")) == grounds for _, _, evidence in known):
+            return None
         row = self._scope.connection.execute(
             "INSERT INTO conflicts (namespace_id, entity_id, conflicting_entity_id, conflict_type, confidence,"
             " suggested_action, detected_at, evidence) VALUES (?, ?, ?, ?, ?, ?, ?, ?) RETURNING id",
@@ -67,3 +77,8 @@ class SQLiteConflicts:
             )
             for row in rows
         ]
+
+
+def _grounds(evidence: Sequence[Mapping[str, Any]]) -> frozenset[frozenset[str]]:
+    """The pairs of observations of some evidence, whichever of the two is the new one."""
+    return frozenset(frozenset((str(each.get("new")), str(each.get("existing")))) for each in evidence)
