@@ -87,7 +87,8 @@ def _detected(
 ) -> tuple[Entity | None, list[Conflict]]:
     """The stored entity that is asked about, if one is, and what is in conflict."""
     own = None if entity_name is None else existing_entity(ctx, entity_name)
-    name, observations = entity_name, [] if own is None else list(own.observations)
-    if entity_data is not None:
-        name, observations = entity_data.get("name"), list(dict.fromkeys(entity_data["observations"]))
-    return own, conflicts_with(ctx, name, observations, threshold)[0]
+    if own is not None:
+        return own, conflicts_with(ctx, own.name, own.entity_type, own.observations, threshold)[0]
+    assert entity_data is not None
+    observations = list(dict.fromkeys(entity_data["observations"]))
+    return None, conflicts_with(ctx, entity_data.get("name"), entity_data["entityType"], observations, threshold)[0]

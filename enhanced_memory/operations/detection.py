@@ -22,40 +22,59 @@ _OBSERVATIONS = 50
 """Observations of one entity that others are looked up for; and up to which two entities are compared whole."""
 
 _ROWS = 20
-"""Rows to take from the index for each lookup."""
+_JUDGED = 8
+"""Rows to take from the index for each lookup, and observations to judge one against."""
 
 
 def conflicts_with(
-    ctx: Context, name: str | None, observations: Sequence[str], threshold: float, until: float = float("inf")
+    ctx: Context,
+    name: str | None,
+    entity_type: str,
+    observations: Sequence[str],
+    threshold: float,
+    until: float = float("inf"),
 ) -> tuple[list[Conflict], bool]:
-    """Memories in conflict with an entity of this name and these observations, surest first; and whether all is told.
+    """Memories in conflict with an entity of this name, type and observations, surest first; and whether all is told.
 
     Of more than 50 observations the first count. What is not looked up by `until` (time.monotonic) is left out.
     """
     found: list[Conflict] = []
-    pairs, whole = _pairs(ctx, observations[:_OBSERVATIONS], until)
+    pairs, whole = _pairs(ctx, entity_type, observations[:_OBSERVATIONS], until)
     for entity, texts in pairs:
         if entity.name == name and entity.namespace == ctx.store.namespace:
             continue
         if time.monotonic() > until:
             whole = False
             break
-        verdict = rules.compare(entity.observations, observations, threshold=threshold, pairs=texts)
-        if verdict is not None and max(len(entity.observations), len(observations)) <= _OBSERVATIONS:
-            verdict = rules.compare(entity.observations, observations, threshold=threshold) or verdict
+        verdict = compared(entity, entity_type, observations, threshold, texts)
         if verdict is not None:
             found.append(told(entity, verdict))
     found.sort(key=lambda conflict: (-conflict["confidence"], conflict["existing_id"]))
     return found, whole
 
 
+def compared(
+    entity: Entity, entity_type: str, observations: Sequence[str], threshold: float, pairs: Sequence[tuple[str, str]]
+) -> rules.Verdict | None:
+    """What an entity is to another of this type and with these observations, when some pairs of them are looked at.
+
+    Where these say something and the lists are short, all are compared.
+    """
+    same_type = entity.entity_type == entity_type
+    old = entity.observations
+    verdict = rules.compare(old, observations, threshold=threshold, pairs=pairs, same_type=same_type)
+    if verdict is not None and max(len(old), len(observations)) <= _OBSERVATIONS:
+        verdict = rules.compare(old, observations, threshold=threshold, same_type=same_type) or verdict
+    return verdict
+
+
 def _pairs(
-    ctx: Context, observations: Sequence[str], until: float
+    ctx: Context, entity_type: str, observations: Sequence[str], until: float
 ) -> tuple[list[tuple[Entity, list[tuple[str, str]]]], bool]:
     """Per entity that may be in conflict, its observations worth judging, each with the one it may be against."""
     index = ctx.store.index
     rows = index.rows()
-    hits: list[tuple[str, dict[str, int], list[tuple[int, int]]]] = []
+    asked: list[tuple[str, dict[str, int], list[tuple[int, int]]]] = []
     whole = True
     for observation in observations:
         if time.monotonic() > until:
@@ -70,14 +89,19 @@ def _pairs(
                 helpful=[(token,) for token in lookup.helpful],
                 all_of=[(token,) for token in lookup.together],
             )
-            places.update(((hit.entity_id, hit.slot), None) for hit in index.best(match, Filter(), _ROWS) if hit.slot)
-        hits.append((observation, counts, list(places)))
-    entities = ctx.store.entities.by_ids(list(dict.fromkeys(number for _, _, places in hits for number, _ in places)))
+            hits = index.best(match, Filter(entity_types=[entity_type]), _ROWS)
+            if len(hits) < _ROWS:  # what entities of another type say of the same thing counts less
+                hits += index.best(match, Filter(), _ROWS)
+            places.update(((hit.entity_id, hit.slot), None) for hit in hits if hit.slot)
+        asked.append((observation, counts, list(places)))
+    entities = ctx.store.entities.by_ids(list(dict.fromkeys(number for _, _, places in asked for number, _ in places)))
     found: defaultdict[int, list[tuple[str, str]]] = defaultdict(list)
-    for observation, counts, places in hits:
+    for observation, counts, places in asked:
         texts = [(number, text) for number, slot in places if (text := _observation(entities.get(number), slot))]
-        for place in rules.worth_judging(observation, [text for _, text in texts], counts):
-            found[texts[place][0]].append((texts[place][1], observation))
+        likely = [texts[place] for place in rules.worth_judging(observation, [text for _, text in texts], counts)]
+        likely.sort(key=lambda each: entities[each[0]].entity_type != entity_type)
+        for number, text in likely[:_JUDGED]:
+            found[number].append((text, observation))
     return [(entities[number], texts) for number, texts in found.items()], whole
 
 

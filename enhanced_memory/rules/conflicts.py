@@ -6,9 +6,10 @@ Above it lie the operations on conflicts; below it `rules.judging` for single pa
 from __future__ import annotations
 
 import math
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import accumulate
 from typing import Final
@@ -56,6 +57,7 @@ def compare(
     *,
     threshold: float = overlap.DUPLICATE,
     pairs: Iterable[tuple[str, str]] | None = None,
+    same_type: bool = True,
 ) -> Verdict | None:
     """What one entity's observations are to another's; None where neither overlap nor any pair says anything.
 
@@ -65,10 +67,18 @@ def compare(
     observation each gives what `judge` says. With `pairs` (old, new), only these are judged: a quick look, by which to
     tell whether the whole is worth comparing.
 
+    Entities of two types are mostly two things. What they say in common counts where there is more than one of it, and
+    two observations are against one another where both name their subject, and the same; the verdict is a little less
+    sure.
+
     Source of the thresholds: guide, step 6.
     """
     evidence = _evidence(old, new) if pairs is None else _evidence_of(pairs)
     share = overlap.likeness(new, old)
+    if not same_type:
+        shared = len({one.new for kind, one in evidence if kind == "duplicate"})
+        evidence = [_less_sure(one) for one in evidence if shared > 1 or _is_same_subject(one[1].existing, one[1].new)]
+        share = share * ANOTHER_TYPE if shared > 1 else 0.0
     by_overlap = None if len(old) == len(new) == 1 else overlap.verdict_of(share, threshold)
     against = [one for kind, one in evidence if kind == "contradiction"]
     if against:
@@ -88,6 +98,30 @@ def compare(
         return None
     confidence = same[0].confidence * repeated
     return _verdict(kind, round(confidence, 3), same[0].reason, same)
+
+
+ANOTHER_TYPE: Final = 0.95
+"""What the confidence is worth between entities of two types."""
+
+
+def _less_sure(found: tuple[Kind, Evidence]) -> tuple[Kind, Evidence]:
+    return found[0], replace(found[1], confidence=round(found[1].confidence * ANOTHER_TYPE, 3))
+
+
+_FEW_WORDS: Final = 3
+"""Words with which many things can be said of many subjects: "Prefers green tea"."""
+
+_OF_THE_USER: Final = re.compile(r"(?:the )?(?:user|human|i|we|my|our)\b", re.IGNORECASE)
+
+
+def _is_same_subject(one: str, other: str) -> bool:
+    """Whether two observations say of whom or what they speak, and it is the same."""
+    if overlap.levelled(one) == overlap.levelled(other) and len(overlap.levelled(one).split()) > _FEW_WORDS:
+        return True
+    subjects = claim_of(one[:MAX_LENGTH]).subject, claim_of(other[:MAX_LENGTH]).subject
+    if any(subjects):
+        return bool(subjects[0] & subjects[1])
+    return bool(_OF_THE_USER.match(one) and _OF_THE_USER.match(other))
 
 
 def _verdict(kind: Kind, confidence: float, details: str, evidence: Sequence[Evidence]) -> Verdict:
@@ -262,10 +296,6 @@ def _unlikely(counted: _Counted, rows: int) -> tuple[tuple[str, ...], _Counted]:
     return tuple(token for _, token in counted), []
 
 
-_JUDGED: Final = 8
-"""Observations that one is judged against: of those an index gave, the ones with the rarest tokens in common."""
-
-
 def worth_judging(observation: str, others: Sequence[str], counts: Mapping[str, int]) -> list[int]:
     """Places of those of `others` that are most likely in conflict with an observation, most likely first.
 
@@ -274,4 +304,4 @@ def worth_judging(observation: str, others: Sequence[str], counts: Mapping[str, 
     weights = {token: 1 / (1 + math.log2(1 + counts.get(token, 0))) / 2 for token in related_terms(observation)}
     weights |= {token: 1 / (1 + math.log2(1 + counts.get(token, 0))) for token in analyse(observation)}
     worths = [sum(weights.get(token, 0.0) for token in set(analyse(other))) for other in others]
-    return sorted(range(len(others)), key=lambda place: -worths[place])[:_JUDGED]
+    return sorted(range(len(others)), key=lambda place: -worths[place])
