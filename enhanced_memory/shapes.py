@@ -748,6 +748,15 @@ class ConflictList(TypedDict):
     next_cursor: str | None
 
 
+class MemoryConflicts(TypedDict):
+    """Reply of detect_memory_conflicts: a page of what was found, and how much that is in all, by conflict_type."""
+
+    conflicts: list[RecordedConflict]
+    total_conflicts: int
+    by_type: dict[str, int]
+    next_cursor: str | None
+
+
 class CodeResult(TypedDict):
     """Reply of execute_code; `operations` counts the calls the code made."""
 

@@ -64,7 +64,6 @@ WRITES = frozenset(
         "delete_entities",
         "delete_observations",
         "delete_relations",
-        "detect_conflicts",
         "import_graph",
         "memory_branch",
         "memory_checkout",
@@ -76,7 +75,7 @@ WRITES = frozenset(
 )
 """Operations that change the store in one transaction: one may be sent again under the same request id."""
 
-LONG: frozenset[str] = frozenset([])
+LONG: frozenset[str] = frozenset(["detect_memory_conflicts"])
 """Operations that work in slices, and may take an hour."""
 
 
@@ -236,6 +235,22 @@ class AsyncMethods(ABC):
         return await self.call(
             "detect_conflicts",
             {"threshold": threshold} | _given({"entity_data": entity_data, "entity_name": entity_name}),
+            request_id=request_id,
+        )
+
+    async def detect_memory_conflicts(
+        self,
+        threshold: Fraction = 0.85,
+        entity_type: EntityType | None = None,
+        limit: int = 50,
+        cursor: Cursor | None = None,
+        *,
+        request_id: str | None = None,
+    ) -> Reply:
+        """Search everything remembered for memories that contradict, update or repeat one another."""
+        return await self.call(
+            "detect_memory_conflicts",
+            {"threshold": threshold, "limit": limit} | _given({"entity_type": entity_type, "cursor": cursor}),
             request_id=request_id,
         )
 
@@ -627,6 +642,22 @@ class BlockingMethods(ABC):
         return self.call(
             "detect_conflicts",
             {"threshold": threshold} | _given({"entity_data": entity_data, "entity_name": entity_name}),
+            request_id=request_id,
+        )
+
+    def detect_memory_conflicts(
+        self,
+        threshold: Fraction = 0.85,
+        entity_type: EntityType | None = None,
+        limit: int = 50,
+        cursor: Cursor | None = None,
+        *,
+        request_id: str | None = None,
+    ) -> Reply:
+        """Search everything remembered for memories that contradict, update or repeat one another."""
+        return self.call(
+            "detect_memory_conflicts",
+            {"threshold": threshold, "limit": limit} | _given({"entity_type": entity_type, "cursor": cursor}),
             request_id=request_id,
         )
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from pydantic import Field
 
 from enhanced_memory.errors import InvalidParams
-from enhanced_memory.operations.detection import conflicts_with, record
+from enhanced_memory.operations.detection import conflicts_with, record, search_namespace
 from enhanced_memory.operations.entities import existing_entity
 from enhanced_memory.operations.graph import number_of
 from enhanced_memory.registry import operation
@@ -18,13 +18,17 @@ from enhanced_memory.shapes import (
     Conflicts,
     Cursor,
     EntityDraft,
+    EntityType,
     Fraction,
+    MemoryConflicts,
     Name,
+    RecordedConflict,
 )
 
 if TYPE_CHECKING:
     from enhanced_memory.context import Context
-    from enhanced_memory.store.base import Entity
+    from enhanced_memory.store.base import Entity, Finding
+
 
 @operation(writes=True, transaction=False, core=True, idempotent=True)
 def detect_conflicts(
@@ -52,6 +56,63 @@ def detect_conflicts(
     return {"conflicts": found, "conflict_count": len(found)}
 
 
+@operation(writes=True, idempotent=True, long=True)
+def detect_memory_conflicts(
+    ctx: Context,
+    threshold: Annotated[Fraction, Field(description="Share of common observations that makes a duplicate.")] = 0.85,
+    entity_type: Annotated[EntityType | None, Field(description="Only among entities of this type.")] = None,
+    limit: Annotated[int, Field(ge=1, le=MAX_BATCH, description="Most conflicts of this page.")] = 50,
+    cursor: Annotated[Cursor | None, Field(description="next_cursor of the page before.")] = None,
+) -> MemoryConflicts:
+    """Search everything remembered for memories that contradict, update or repeat one another.
+
+    Use to tidy up, now and then: it may take minutes over very many memories, and tells list_running how far it is.
+    What it finds is recorded as pending, each pair once, for resolve_conflict; what was decided before is left out.
+    Further pages are of the same search, and are quick. Tells how many conflicts there are of each type.
+
+    Raises: InvalidParams: a cursor of a search that another one followed, or that is none.
+    """
+    run, after = ("", 0) if cursor is None else _place(cursor)
+    if cursor is None:
+        run = search_namespace(ctx, threshold, entity_type)
+    found, by_type = ctx.read(
+        lambda inner: (inner.store.conflicts.of_run(run, after, limit + 1), inner.store.conflicts.kinds_of_run(run))
+    )
+    if cursor is not None and not found:
+        raise InvalidParams(
+            "cursor: another search followed the one that this is of",
+            hint="leave out cursor to search anew",
+            details={"path": "cursor"},
+        )
+    return {
+        "conflicts": [_recorded(number, status, finding) for number, status, finding in found[:limit]],
+        "total_conflicts": sum(by_type.values()),
+        "by_type": by_type,
+        "next_cursor": f"{run}/{found[limit - 1][0]}" if len(found) > limit else None,
+    }
+
+
+def _place(cursor: str) -> tuple[str, int]:
+    """The search that a cursor is of, and the number behind which it goes on. Raises: InvalidParams."""
+    run, _, number = cursor.rpartition("/")
+    return run, number_of(number)
+
+
+def _recorded(number: int, status: str, finding: Finding) -> RecordedConflict:
+    return {
+        "conflict_id": number,
+        "entity": finding.entity,
+        "entity_id": finding.entity_id,
+        "existing_entity": finding.other,
+        "existing_id": finding.other_id,
+        "conflict_type": finding.kind,  # type: ignore[typeddict-item]
+        "confidence": finding.confidence,
+        "suggested_action": finding.action,
+        "status": status,
+        "evidence": [dict(each) for each in finding.evidence],  # type: ignore[misc]
+    }
+
+
 @operation(writes=False)
 def list_conflicts(
     ctx: Context,
@@ -63,21 +124,7 @@ def list_conflicts(
     after = 0 if cursor is None else number_of(cursor)
     found = ctx.store.conflicts.page(status, after, limit + 1)
     return {
-        "conflicts": [
-            {
-                "conflict_id": number,
-                "entity": finding.entity,
-                "entity_id": finding.entity_id,
-                "existing_entity": finding.other,
-                "existing_id": finding.other_id,
-                "conflict_type": finding.kind,  # type: ignore[typeddict-item]
-                "confidence": finding.confidence,
-                "suggested_action": finding.action,
-                "status": status,
-                "evidence": [dict(each) for each in finding.evidence],  # type: ignore[misc]
-            }
-            for number, finding in found[:limit]
-        ],
+        "conflicts": [_recorded(number, status, finding) for number, finding in found[:limit]],
         "next_cursor": str(found[limit - 1][0]) if len(found) > limit else None,
     }
 

@@ -9,9 +9,12 @@ from __future__ import annotations
 import time
 from collections import defaultdict
 from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 from enhanced_memory.rules import conflicts as rules
+from enhanced_memory.rules.blocking import Blocks, Candidate
+from enhanced_memory.rules.overlap import levelled
 from enhanced_memory.shapes import Conflict
 from enhanced_memory.store.base import Entity, Filter, Finding, Match
 
@@ -94,10 +97,10 @@ def _pairs(
                 hits += index.best(match, Filter(), _ROWS)
             places.update(((hit.entity_id, hit.slot), None) for hit in hits if hit.slot)
         asked.append((observation, counts, list(places)))
-    entities = ctx.store.entities.by_ids(list(dict.fromkeys(number for _, _, places in asked for number, _ in places)))
+    entities = ctx.store.entities.by_ids(list(dict.fromkeys(number for _, _, near in asked for number, _ in near)))
     found: defaultdict[int, list[tuple[str, str]]] = defaultdict(list)
-    for observation, counts, places in asked:
-        texts = [(number, text) for number, slot in places if (text := _observation(entities.get(number), slot))]
+    for observation, counts, near in asked:
+        texts = [(number, text) for number, slot in near if (text := _observation(entities.get(number), slot))]
         likely = [texts[place] for place in rules.worth_judging(observation, [text for _, text in texts], counts)]
         likely.sort(key=lambda each: entities[each[0]].entity_type != entity_type)
         for number, text in likely[:_JUDGED]:
@@ -152,3 +155,124 @@ def finding(name: str, number: int, conflict: Conflict) -> Finding:
         action=conflict["suggested_action"],
         evidence=[dict(each) for each in conflict["evidence"]],
     )
+
+
+# ---------------------------------------------------------------------------------------------- the whole namespace
+
+_FEW = 300
+"""Entities up to which each is looked up in the index, which finds more than blocking: other words for the same."""
+
+_PAGE = 200
+"""Entities read at once."""
+
+_PAIRS_AT_ONCE = 40
+_MOST_PAIRS = 20_000
+"""Pairs of entities compared at once, and in all: the most alike of those that blocking gives."""
+
+_WRITE_S = 0.04
+"""Seconds for which recording holds the writer."""
+
+Found = tuple[str, int, Conflict]
+"""Name and number of the newer entity, and what it is to the older one."""
+
+
+def search_namespace(ctx: Context, threshold: float, entity_type: str | None) -> str:
+    """Find the conflicts among all entities, or those of a type, and record them; returns what the search is called.
+
+    Works in slices, between which others are served, and tells progress: entities read and pairs compared.
+    """
+    run, total = ctx.read(lambda inner: (inner.now, inner.store.entities.count(entity_type)))
+    if total <= _FEW:
+        found = _found_by_index(ctx, threshold, entity_type, total)
+    else:
+        found = _found_by_blocks(ctx, threshold, entity_type, total)
+    while found:
+        found = ctx.write(partial(_recorded_some, found=found, run=run))
+    return run
+
+
+def _found_by_index(ctx: Context, threshold: float, entity_type: str | None, total: int) -> list[Found]:
+    """What the entities of a small namespace are to one another, each looked up."""
+    found: list[Found] = []
+
+    def look(inner: Context, after: int) -> int | None:
+        """The entity behind that number against the older ones; its number, or None at the end."""
+        for entity in inner.store.entities.page(after, 1, entity_type):
+            for conflict in conflicts_with(inner, entity.name, entity.entity_type, entity.observations, threshold)[0]:
+                if conflict["existing_id"] < entity.id and entity_type in (None, _type_of(inner, conflict)):
+                    found.append((entity.name, entity.id, conflict))
+            return entity.id
+        return None
+
+    after, done = ctx.read(partial(look, after=0)), 0
+    while after is not None:
+        done += 1
+        ctx.progress(done, max(total, done))
+        after = ctx.read(partial(look, after=after))
+    return found
+
+
+def _type_of(ctx: Context, conflict: Conflict) -> str | None:
+    entity = ctx.store.entities.by_ids([conflict["existing_id"]]).get(conflict["existing_id"])
+    return None if entity is None else entity.entity_type
+
+
+def _found_by_blocks(ctx: Context, threshold: float, entity_type: str | None, total: int) -> list[Found]:
+    """What the entities of a large namespace are to one another, as far as they have nearly the same observations."""
+    blocks, after, done = Blocks(), 0, 0
+    while page := ctx.read(partial(_page, after=after, entity_type=entity_type)):
+        for entity in page:
+            if entity.damage is None:
+                blocks.add(entity.id, entity.observations)
+            _breathe()
+        after, done = page[-1].id, done + len(page)
+        ctx.progress(done, max(total, done) + _MOST_PAIRS)
+    candidates = blocks.pairs(_breathe)[:_MOST_PAIRS]
+    del blocks
+    found: list[Found] = []
+    for start in range(0, len(candidates), _PAIRS_AT_ONCE):
+        part = candidates[start : start + _PAIRS_AT_ONCE]
+        numbers = sorted({number for pair in part for number in (pair.first, pair.second)})
+        entities = ctx.read(partial(_by_ids, numbers=numbers))
+        for pair in part:
+            older, newer = entities.get(pair.first), entities.get(pair.second)
+            if older is not None and newer is not None and older.damage is None and newer.damage is None:
+                verdict = _verdict(older, newer, pair, threshold)
+                if verdict is not None:
+                    found.append((newer.name, newer.id, told(older, verdict)))
+            _breathe()
+        ctx.progress(done + start + len(part), done + len(candidates))
+    return found
+
+
+def _page(ctx: Context, after: int, entity_type: str | None) -> list[Entity]:
+    return ctx.store.entities.page(after, _PAGE, entity_type)
+
+
+def _by_ids(ctx: Context, numbers: Sequence[int]) -> dict[int, Entity]:
+    return ctx.store.entities.by_ids(numbers)
+
+
+def _verdict(older: Entity, newer: Entity, pair: Candidate, threshold: float) -> rules.Verdict | None:
+    """What two entities are to one another, by what blocking found alike and the observations that both have."""
+    old, new = older.observations, newer.observations
+    near = [(old[one], new[other]) for one, other in pair.near if one < len(old) and other < len(new)]
+    known = {levelled(text): text for text in reversed(old)}
+    same = [(known[level], text) for text in new if (level := levelled(text)) in known]
+    same_type = older.entity_type == newer.entity_type
+    return rules.compare(old, new, threshold=threshold, pairs=[*near, *same[:_OBSERVATIONS]], same_type=same_type)
+
+
+def _recorded_some(ctx: Context, found: list[Found], run: str) -> list[Found]:
+    """Record what there is time for, and return the rest."""
+    until = time.monotonic() + _WRITE_S
+    for done, (name, number, conflict) in enumerate(found, 1):
+        ctx.store.conflicts.record(finding(name, number, conflict), run)
+        if time.monotonic() > until:
+            return found[done:]
+    return []
+
+
+def _breathe() -> None:
+    """Let other threads run: without it each would wait for the interpreter's 5 ms, at every step it takes."""
+    time.sleep(0)

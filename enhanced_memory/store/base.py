@@ -469,11 +469,18 @@ class Vectors(Protocol):
 class Conflicts(Protocol):
     """Conflicts that were found, each pair and kind once."""
 
-    def record(self, finding: Finding) -> int | None:
+    def record(self, finding: Finding, run: str | None = None) -> int | None:
         """Keep a finding as pending; its number, or that of the one that waits for this pair and kind already.
 
-        None where this pair and kind was decided on, and the evidence is what it was then.
+        None where this pair and kind was decided on, and the evidence is what it was then. `run` names the search of
+        the whole namespace that found it; the last to find it counts.
         """
+
+    def of_run(self, run: str, after: int, limit: int) -> list[tuple[int, str, Finding]]:
+        """Up to `limit` conflicts of a search, numbered above `after`, with their status, whose entities both live."""
+
+    def kinds_of_run(self, run: str) -> dict[str, int]:
+        """How many conflicts of each kind a search found whose entities both live."""
 
     def page(self, status: str, after: int, limit: int) -> list[tuple[int, Finding]]:
         """Up to `limit` conflicts of a status numbered above `after`, whose entities both live."""

@@ -19,10 +19,11 @@ class SQLiteConflicts:
     def __init__(self, scope: Scope) -> None:
         self._scope = scope
 
-    def record(self, finding: Finding) -> int | None:
+    def record(self, finding: Finding, run: str | None = None) -> int | None:
         """Keep a finding as pending; its number, or that of the one that waits for this pair and kind already.
 
-        None where this pair and kind was decided on, and the evidence is what it was then.
+        None where this pair and kind was decided on, and the evidence is what it was then. `run` names the search of
+        the whole namespace that found it.
         """
         known = self._scope.connection.execute(
             "SELECT id, resolution_status, evidence FROM conflicts WHERE conflict_type = ?"
@@ -32,13 +33,15 @@ class SQLiteConflicts:
         ).fetchall()
         for number, status, _ in known:
             if status == "pending":
+                if run is not None:
+                    self._scope.connection.execute("UPDATE conflicts SET run = ? WHERE id = ?", (run, number))
                 return int(number)
         grounds = _grounds(finding.evidence)
         if any(_grounds(json.loads(evidence or "[]")) == grounds for _, _, evidence in known):
             return None
         row = self._scope.connection.execute(
             "INSERT INTO conflicts (namespace_id, entity_id, conflicting_entity_id, conflict_type, confidence,"
-            " suggested_action, detected_at, evidence) VALUES (?, ?, ?, ?, ?, ?, ?, ?) RETURNING id",
+            " suggested_action, detected_at, evidence, run) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING id",
             (
                 self._scope.own_namespace(),
                 finding.entity_id,
@@ -48,6 +51,7 @@ class SQLiteConflicts:
                 finding.action,
                 self._scope.now,
                 json.dumps([dict(each) for each in finding.evidence], ensure_ascii=False),
+                run,
             ),
         ).fetchone()
         return int(row[0])
@@ -77,6 +81,26 @@ class SQLiteConflicts:
             )
             for row in rows
         ]
+
+    def of_run(self, run: str, after: int, limit: int) -> list[tuple[int, str, Finding]]:
+        """Up to `limit` conflicts of a search, numbered above `after`, with their status, whose entities both live."""
+        rows = self._scope.connection.execute(
+            "SELECT c.id, c.resolution_status, a.name, a.id, b.name, b.id, c.conflict_type, c.confidence,"
+            f" c.suggested_action, c.evidence{_OF_RUN} AND c.id > ? ORDER BY c.id LIMIT ?",
+            (self._scope.namespace_id, run, after, limit),
+        )
+        return [(row[0], row[1], Finding(*row[2:8], row[8] or "", json.loads(row[9] or "[]"))) for row in rows]
+
+    def kinds_of_run(self, run: str) -> dict[str, int]:
+        """How many conflicts of each kind a search found whose entities both live."""
+        statement = f"SELECT c.conflict_type, count(*){_OF_RUN} GROUP BY c.conflict_type ORDER BY 1"
+        return dict(self._scope.connection.execute(statement, (self._scope.namespace_id, run)))
+
+
+_OF_RUN = (
+    " FROM conflicts c JOIN entities a ON a.id = c.entity_id JOIN entities b ON b.id = c.conflicting_entity_id"
+    " WHERE c.namespace_id = ? AND c.run = ? AND a.deleted_at IS NULL AND b.deleted_at IS NULL"
+)
 
 
 def _grounds(evidence: Sequence[Mapping[str, Any]]) -> frozenset[frozenset[str]]:

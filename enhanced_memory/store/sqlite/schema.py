@@ -212,6 +212,8 @@ def _time(text: str | None, otherwise: str) -> str:
 _THIRD = (
     "ALTER TABLE conflicts ADD COLUMN strategy TEXT",
     "ALTER TABLE conflicts ADD COLUMN undo TEXT",
+    "ALTER TABLE conflicts ADD COLUMN run TEXT",
+    "CREATE INDEX idx_conflicts_run ON conflicts (run) WHERE run IS NOT NULL",
 )
 """What version 3 adds."""
 
