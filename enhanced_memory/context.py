@@ -37,6 +37,16 @@ class Meaning(Protocol):
         """The text's vector as the store has them. Only when it is ready."""
 
 
+class Checks(Protocol):
+    """How much time may go into checks of what is written."""
+
+    def is_left(self) -> bool:
+        """Whether there is time for a check now."""
+
+    def spend(self, seconds: float) -> None:
+        """A check took this long."""
+
+
 class CodeOutcome(Protocol):
     """What executed code came to."""
 
@@ -73,7 +83,8 @@ class Service:
     slices; `facts` gives the figures only the running service knows (uptime, connections, queue); `scrub` overwrites
     what was erased; `running` lists the long operations under way, as list_running tells them; `ask` has another
     operation answered, and raises where it fails; `run_code` executes code in the sandbox
-    (sandbox.supervisor.Supervisor.run); `meaning` is None where vectors are off.
+    (sandbox.supervisor.Supervisor.run); `checks` tells whether there is time to check what was written; `meaning` is
+    None where vectors are off.
     """
 
     settings: Settings
@@ -84,6 +95,7 @@ class Service:
     running: Callable[[], list[dict[str, Any]]]
     ask: Callable[[Caller, str, Mapping[str, Any]], Mapping[str, Any]]
     run_code: Callable[..., CodeOutcome]
+    checks: Checks
     meaning: Meaning | None = None
 
 

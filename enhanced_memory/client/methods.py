@@ -99,13 +99,14 @@ class AsyncMethods(ABC):
         on_existing: OnExisting = "merge",
         commit_message: Message | None = None,
         branch: BranchName | None = None,
+        check_conflicts: bool = True,
         *,
         request_id: str | None = None,
     ) -> Reply:
         """Remember people, projects, preferences, decisions: one entity per thing, with short facts as observations."""
         return await self.call(
             "create_entities",
-            {"entities": entities, "on_existing": on_existing}
+            {"entities": entities, "on_existing": on_existing, "check_conflicts": check_conflicts}
             | _given({"commit_message": commit_message, "branch": branch}),
             request_id=request_id,
         )
@@ -115,13 +116,15 @@ class AsyncMethods(ABC):
         observations: list[AdditionInput],
         branch: BranchName | None = None,
         expected_version: Version | None = None,
+        check_conflicts: bool = True,
         *,
         request_id: str | None = None,
     ) -> Reply:
         """Add facts to entities that exist."""
         return await self.call(
             "add_observations",
-            {"observations": observations} | _given({"branch": branch, "expected_version": expected_version}),
+            {"observations": observations, "check_conflicts": check_conflicts}
+            | _given({"branch": branch, "expected_version": expected_version}),
             request_id=request_id,
         )
 
@@ -506,13 +509,14 @@ class BlockingMethods(ABC):
         on_existing: OnExisting = "merge",
         commit_message: Message | None = None,
         branch: BranchName | None = None,
+        check_conflicts: bool = True,
         *,
         request_id: str | None = None,
     ) -> Reply:
         """Remember people, projects, preferences, decisions: one entity per thing, with short facts as observations."""
         return self.call(
             "create_entities",
-            {"entities": entities, "on_existing": on_existing}
+            {"entities": entities, "on_existing": on_existing, "check_conflicts": check_conflicts}
             | _given({"commit_message": commit_message, "branch": branch}),
             request_id=request_id,
         )
@@ -522,13 +526,15 @@ class BlockingMethods(ABC):
         observations: list[AdditionInput],
         branch: BranchName | None = None,
         expected_version: Version | None = None,
+        check_conflicts: bool = True,
         *,
         request_id: str | None = None,
     ) -> Reply:
         """Add facts to entities that exist."""
         return self.call(
             "add_observations",
-            {"observations": observations} | _given({"branch": branch, "expected_version": expected_version}),
+            {"observations": observations, "check_conflicts": check_conflicts}
+            | _given({"branch": branch, "expected_version": expected_version}),
             request_id=request_id,
         )
 

@@ -137,5 +137,6 @@ def _detected(
     if own is not None:
         return own, conflicts_with(ctx, own.name, own.entity_type, own.observations, threshold)[0]
     assert entity_data is not None
+    name, entity_type = entity_data.get("name"), entity_data.get("entityType")
     observations = list(dict.fromkeys(entity_data["observations"]))
-    return None, conflicts_with(ctx, entity_data.get("name"), entity_data["entityType"], observations, threshold)[0]
+    return None, conflicts_with(ctx, name, entity_type, observations, threshold)[0]

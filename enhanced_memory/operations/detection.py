@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from enhanced_memory.rules import conflicts as rules
 from enhanced_memory.rules.blocking import Blocks, Candidate
-from enhanced_memory.rules.overlap import levelled
+from enhanced_memory.rules.overlap import DUPLICATE, levelled
 from enhanced_memory.shapes import Conflict
 from enhanced_memory.store.base import Entity, Filter, Finding, Match
 
@@ -32,17 +32,20 @@ _JUDGED = 8
 def conflicts_with(
     ctx: Context,
     name: str | None,
-    entity_type: str,
+    entity_type: str | None,
     observations: Sequence[str],
     threshold: float,
     until: float = float("inf"),
+    looked_for: Sequence[str] | None = None,
 ) -> tuple[list[Conflict], bool]:
     """Memories in conflict with an entity of this name, type and observations, surest first; and whether all is told.
 
-    Of more than 50 observations the first count. What is not looked up by `until` (time.monotonic) is left out.
+    Of more than 50 observations the first count, or those of `looked_for`. What is not looked up by `until`
+    (time.monotonic) is left out.
     """
     found: list[Conflict] = []
-    pairs, whole = _pairs(ctx, entity_type, observations[:_OBSERVATIONS], until)
+    wanted = observations if looked_for is None else looked_for
+    pairs, whole = _pairs(ctx, entity_type, wanted[:_OBSERVATIONS], until)
     for entity, texts in pairs:
         if entity.name == name and entity.namespace == ctx.store.namespace:
             continue
@@ -57,13 +60,17 @@ def conflicts_with(
 
 
 def compared(
-    entity: Entity, entity_type: str, observations: Sequence[str], threshold: float, pairs: Sequence[tuple[str, str]]
+    entity: Entity,
+    entity_type: str | None,
+    observations: Sequence[str],
+    threshold: float,
+    pairs: Sequence[tuple[str, str]],
 ) -> rules.Verdict | None:
     """What an entity is to another of this type and with these observations, when some pairs of them are looked at.
 
     Where these say something and the lists are short, all are compared.
     """
-    same_type = entity.entity_type == entity_type
+    same_type = entity_type in (None, entity.entity_type)
     old = entity.observations
     verdict = rules.compare(old, observations, threshold=threshold, pairs=pairs, same_type=same_type)
     if verdict is not None and max(len(old), len(observations)) <= _OBSERVATIONS:
@@ -72,7 +79,7 @@ def compared(
 
 
 def _pairs(
-    ctx: Context, entity_type: str, observations: Sequence[str], until: float
+    ctx: Context, entity_type: str | None, observations: Sequence[str], until: float
 ) -> tuple[list[tuple[Entity, list[tuple[str, str]]]], bool]:
     """Per entity that may be in conflict, its observations worth judging, each with the one it may be against."""
     index = ctx.store.index
@@ -92,8 +99,10 @@ def _pairs(
                 helpful=[(token,) for token in lookup.helpful],
                 all_of=[(token,) for token in lookup.together],
             )
-            hits = index.best(match, Filter(entity_types=[entity_type]), _ROWS)
-            if len(hits) < _ROWS:  # what entities of another type say of the same thing counts less
+            hits = index.best(match, Filter(entity_types=[] if entity_type is None else [entity_type]), _ROWS)
+            if (
+                entity_type is not None and len(hits) < _ROWS
+            ):  # what entities of another type say of the same thing counts less
                 hits += index.best(match, Filter(), _ROWS)
             places.update(((hit.entity_id, hit.slot), None) for hit in hits if hit.slot)
         asked.append((observation, counts, list(places)))
@@ -112,6 +121,61 @@ def _observation(entity: Entity | None, slot: int) -> str | None:
     """What an index row says, if the entity can be read and still says it."""
     position = None if entity is None or entity.damage is not None else entity.position(slot)
     return None if entity is None or position is None else entity.observations[position]
+
+
+CHECK_S = 0.05
+"""Seconds within which a check of what was written ends."""
+
+
+def check_written(
+    ctx: Context, names: Sequence[str | None], texts: Sequence[Sequence[str]], reply: dict[str, Any]
+) -> Callable[[Context], dict[str, Any]] | None:
+    """Look for conflicts of entities just written with these observations; None where nothing is to be told.
+
+    What it returns records them as pending and adds them to the results of the reply. What was decided before, on the
+    same evidence, is not told again.
+    """
+    begun = time.monotonic()
+    found, whole = ctx.read(partial(_conflicts_of, names=names, texts=texts, until=begun + CHECK_S))
+    ctx.service.checks.spend(time.monotonic() - begun)
+    return partial(_completed, reply=reply, found=found, whole=whole) if found or not whole else None
+
+
+Written = tuple[str, int, list[Conflict]]
+"""Name and number of an entity, and its conflicts."""
+
+
+def _conflicts_of(
+    ctx: Context, names: Sequence[str | None], texts: Sequence[Sequence[str]], until: float
+) -> tuple[dict[int, Written], bool]:
+    """Per place in the batch, the conflicts of what was written; and whether there was time for all."""
+    found: dict[int, Written] = {}
+    for place, (name, observations) in enumerate(zip(names, texts, strict=True)):
+        entity = None if name is None else ctx.store.entities.find(name)
+        if entity is None:
+            continue
+        if time.monotonic() > until:
+            return found, False
+        context = entity.observations if len(entity.observations) <= _OBSERVATIONS else observations
+        conflicts, whole = conflicts_with(
+            ctx, entity.name, entity.entity_type, context, DUPLICATE, until, looked_for=observations
+        )
+        if conflicts:
+            found[place] = entity.name, entity.id, conflicts
+        if not whole:
+            return found, False
+    return found, True
+
+
+def _completed(ctx: Context, reply: dict[str, Any], found: Mapping[int, Written], whole: bool) -> dict[str, Any]:
+    """The reply with the conflicts, which are recorded."""
+    results = list(reply["results"])
+    for place, (name, number, conflicts) in found.items():
+        record(ctx, name, number, conflicts)
+        pending = [conflict for conflict in conflicts if "conflict_id" in conflict]
+        if pending:
+            results[place] = {**results[place], "conflicts": pending}
+    return {**reply, "results": results, **({} if whole else {"conflicts_checked": False})}
 
 
 def told(entity: Entity, verdict: rules.Verdict) -> Conflict:

@@ -14,7 +14,6 @@ Hunt and Stiller, "Fast similarity search in large dictionaries", 2007), over wo
 from __future__ import annotations
 
 import itertools
-import random
 from array import array
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -94,7 +93,6 @@ class Blocks:
     """Gathers the entities of a namespace, then tells which are worth comparing. About 150 bytes an observation."""
 
     def __init__(self) -> None:
-        self._chance = random.Random(11)  # noqa: S311 - keys only have to differ; the same store gives the same pairs
         self._words: dict[str, int] = {}
         self._numbers = array("q")
         self._sizes = array("I")
@@ -146,7 +144,7 @@ class Blocks:
             weight = -1
         else:
             base = stem(word) if word.isascii() and word.isalpha() else word
-            weight = self._words.get(base) or self._chance.getrandbits(62) | 1
+            weight = self._words.get(base) or hash(base) & _MASK | 1
             self._words[base] = weight
         self._words[word] = weight
         return weight

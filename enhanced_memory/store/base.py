@@ -558,7 +558,7 @@ class Store(Protocol):
         """Overwrite what was erased, these texts, wherever they may still lie; takes long."""
 
     def gauges(self) -> Mapping[str, int]:
-        """Figures of the engine: queue_depth, commits, committed_requests."""
+        """Figures of the engine: queue_depth, group_size, commits, committed_requests."""
 
     def close(self) -> None:
         """Finish what was begun, write what was gathered, and let go of the files."""

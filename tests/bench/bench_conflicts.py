@@ -79,7 +79,7 @@ def fill(db: Path, text: Any, size: int) -> dict[str, str]:
         everything.insert(chance.randrange(len(everything)), entity)
     service = MemoryDBService(Settings(db_path=str(db)))
     for start in range(0, len(everything), 1_000):
-        params = {"entities": everything[start : start + 1_000]}
+        params = {"entities": everything[start : start + 1_000], "check_conflicts": False}
         assert service.handle_request({"method": "create_entities", "params": params})["success"]
     service.close()
     return pairs
@@ -115,7 +115,8 @@ def detect(client: BlockingMemoryClient, observations: list[str]) -> dict[str, A
 def searching(path: str, begin: Any, end: Any, results: Any) -> None:
     """Another client: times of searches, alone and then until `end` is set."""
     client = BlockingMemoryClient(path)
-    alone, beside = [], []
+    alone: list[float] = []
+    beside: list[float] = []
     for number in range(10**9):
         if number == 200:
             begin.set()

@@ -48,6 +48,7 @@ HEAVY = {"fastembed", "numpy", "onnxruntime", "sentence_transformers"}
 
 PURE = {
     "__future__",
+    "array",
     "bisect",
     "collections",
     "collections.abc",

@@ -53,6 +53,7 @@ SESSION: tuple[tuple[str, dict[str, Any]], ...] = (
     ("find_path", {"from": "Ann", "to": "Robert"}),
     ("neighbors", {"name": "Ann"}),
     ("detect_conflicts", {"entity_data": {"observations": ["Ann does not drink oolong"]}}),
+    ("detect_memory_conflicts", {}),
     ("list_conflicts", {}),
     ("auto_extract_facts", {"conversation_text": "user: Always run the linter before committing."}),
     ("execute_code", {"code": "result = len(search_nodes('tea'))"}),

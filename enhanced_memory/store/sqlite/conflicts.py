@@ -65,22 +65,7 @@ class SQLiteConflicts:
             " AND b.deleted_at IS NULL ORDER BY c.id LIMIT ?",
             (self._scope.namespace_id, status, after, limit),
         )
-        return [
-            (
-                row[0],
-                Finding(
-                    entity=row[1],
-                    entity_id=row[2],
-                    other=row[3],
-                    other_id=row[4],
-                    kind=row[5],
-                    confidence=row[6],
-                    action=row[7] or "",
-                    evidence=json.loads(row[8] or "[]"),
-                ),
-            )
-            for row in rows
-        ]
+        return [(row[0], _finding(row[1:])) for row in rows]
 
     def of_run(self, run: str, after: int, limit: int) -> list[tuple[int, str, Finding]]:
         """Up to `limit` conflicts of a search, numbered above `after`, with their status, whose entities both live."""
@@ -89,7 +74,7 @@ class SQLiteConflicts:
             f" c.suggested_action, c.evidence{_OF_RUN} AND c.id > ? ORDER BY c.id LIMIT ?",
             (self._scope.namespace_id, run, after, limit),
         )
-        return [(row[0], row[1], Finding(*row[2:8], row[8] or "", json.loads(row[9] or "[]"))) for row in rows]
+        return [(row[0], row[1], _finding(row[2:])) for row in rows]
 
     def kinds_of_run(self, run: str) -> dict[str, int]:
         """How many conflicts of each kind a search found whose entities both live."""
@@ -101,6 +86,20 @@ _OF_RUN = (
     " FROM conflicts c JOIN entities a ON a.id = c.entity_id JOIN entities b ON b.id = c.conflicting_entity_id"
     " WHERE c.namespace_id = ? AND c.run = ? AND a.deleted_at IS NULL AND b.deleted_at IS NULL"
 )
+
+
+def _finding(row: tuple[Any, ...]) -> Finding:
+    """Names and numbers of both entities, kind, confidence, action and evidence, as a finding."""
+    return Finding(
+        entity=row[0],
+        entity_id=row[1],
+        other=row[2],
+        other_id=row[3],
+        kind=row[4],
+        confidence=row[5],
+        action=row[6] or "",
+        evidence=json.loads(row[7] or "[]"),
+    )
 
 
 def _grounds(evidence: Sequence[Mapping[str, Any]]) -> frozenset[frozenset[str]]:
