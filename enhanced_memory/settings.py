@@ -66,6 +66,9 @@ class Settings:
         "MEMORY_EMBEDDER",
         "Model for it: minilm, fastembed:MODEL or sentence-transformers:MODEL; nothing is downloaded.",
     )
+    mask_secrets: bool = _setting(
+        True, "MEMORY_MASK_SECRETS", "Replace keys, tokens, card numbers and passwords in extracted facts by a mark."
+    )
     readers: int = _setting(4, "MEMORY_READERS", "Read-only database connections kept open.", 1, 64)
 
     sandbox_allow_partial: bool = _setting(
