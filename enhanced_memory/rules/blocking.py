@@ -46,10 +46,10 @@ _MASK: Final = (1 << 62) - 1
 
 @dataclass(slots=True)
 class Likeness:
-    """What makes two entities worth comparing: how many observations they share word for word, and up to four pairs of
-    places of others that are nearly alike."""
+    """What makes two entities worth comparing: places of the observations of the first that the second has word for
+    word, and up to four pairs of places of others that are nearly alike."""
 
-    same: int = 0
+    same: set[int] = field(default_factory=set)
     near: list[tuple[int, int]] = field(default_factory=list)
 
 
@@ -135,7 +135,7 @@ class Blocks:
             return
         total = sum(words) & _MASK
         self._near.add(total, at)
-        for word in words:
+        for word in words if len(words) > 1 else ():
             self._near.add((total - word) & _MASK, at)
 
     def _weight(self, word: str) -> int:
@@ -185,7 +185,7 @@ class Blocks:
                 known = found[first, second] = Likeness()
             places = (self._places[one], self._places[other])
             if self._texts[one] == self._texts[other]:
-                known.same += 1
+                known.same.add(places[0])
             elif len(known.near) < 4 and places not in known.near:
                 known.near.append(places)
 
@@ -193,8 +193,8 @@ class Blocks:
         ranked = []
         for (first, second), likeness in found.items():
             size = max(self._sizes[first], self._sizes[second])
-            worth = (likeness.same + len(likeness.near) / 2) / size + ((first, second) in certain)
-            if likeness.near or (first, second) in certain or likeness.same / size > overlap.UPDATE:
+            worth = (len(likeness.same) + len(likeness.near) / 2) / size + ((first, second) in certain)
+            if likeness.near or (first, second) in certain or len(likeness.same) / size > overlap.UPDATE:
                 one, two = self._numbers[first], self._numbers[second]
                 ranked.append(Candidate(one, two, worth, tuple(likeness.near)))
         ranked.sort(key=lambda pair: (-pair.worth, pair.first, pair.second))

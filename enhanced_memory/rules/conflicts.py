@@ -229,7 +229,7 @@ _RELATED: Final = 30
 """Words of an observation to look up, and words that may stand for them."""
 
 _COMMON_SHARE: Final = 0.2
-"""Share of rows above which a token is left out while others remain."""
+"""Share of rows above which a token does not help to rank."""
 
 _RARE_ROWS: Final = 1_000
 _HELPFUL_ROWS: Final = 4_000
@@ -262,7 +262,7 @@ def lookups(observation: str, counts: Mapping[str, int], rows: int) -> list[Look
     """
     own = frozenset(subject_terms(observation)[:_WORDS])
     known = sorted((counts[token], token) for token in looked_up(observation) if counts.get(token))
-    telling = [each for each in known if each[0] <= _COMMON_SHARE * rows] or known
+    telling = [each for each in known if each[0] <= max(_RARE_ROWS, _COMMON_SHARE * rows)]
     needed, left = _within(_RARE_ROWS, telling)
     found = []
     if needed:
