@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 _OBSERVATIONS = 50
 """Observations of one entity that others are looked up for; and up to which two entities are compared whole."""
 
-_ROWS = 20
+_ROWS = 12
 _JUDGED = 8
 """Rows to take from the index for each lookup, and observations to judge one against."""
 
