@@ -99,11 +99,9 @@ def _pairs(
                 helpful=[(token,) for token in lookup.helpful],
                 all_of=[(token,) for token in lookup.together],
             )
-            hits = index.best(match, Filter(entity_types=[] if entity_type is None else [entity_type]), _ROWS)
-            if (
-                entity_type is not None and len(hits) < _ROWS
-            ):  # what entities of another type say of the same thing counts less
-                hits += index.best(match, Filter(), _ROWS)
+            hits = index.best(match, Filter(), _ROWS)
+            if entity_type is not None and len(hits) == _ROWS:  # what is of the same type must not be crowded out
+                hits += index.best(match, Filter(entity_types=[entity_type]), _ROWS)
             places.update(((hit.entity_id, hit.slot), None) for hit in hits if hit.slot)
         asked.append((observation, counts, list(places)))
     entities = ctx.store.entities.by_ids(list(dict.fromkeys(number for _, _, near in asked for number, _ in near)))
