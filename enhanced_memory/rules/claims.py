@@ -158,6 +158,10 @@ _SPELLED: Final = words_of("favourite cannot cant dont doesnt didnt isnt im ive 
 _ANY_SPELLED: Final = re.compile("|".join(sorted(_SPELLED)))
 
 
+_EMAIL_SIGN: Final = re.compile(r"(?<=\w)@(?=\w)")
+"""The sign in an address; alone it begins a quantity."""
+
+
 @lru_cache(maxsize=65_536)
 def claim_of(observation: str) -> Claim:
     """An observation taken apart; any text gives a claim, if need be one without words."""
@@ -168,7 +172,7 @@ def claim_of(observation: str) -> Claim:
     names = frozenset(
         term(word.lower()) for word in re.findall(r"(?<=[\w,;:)] )[A-Z][\w]*|^[A-Z][\w]*(?= [A-Z])", written)
     )
-    text = with_quantities(_expanded(written).replace("_", " "))
+    text = with_quantities(_EMAIL_SIGN.sub("-at-", _expanded(written)).replace("_", " "))
     text = with_plain_phrases(text)
     hedged = bool(_HEDGE.search(text))
     change = ""
