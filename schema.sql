@@ -143,7 +143,8 @@ CREATE UNIQUE INDEX idx_relations_live ON relations (from_entity_id, to_entity_i
 CREATE INDEX idx_relations_to ON relations (to_entity_id);
 CREATE INDEX idx_relations_ended ON relations (from_entity_id, deleted_at) WHERE deleted_at IS NOT NULL;
 
--- undo is what reopening a resolved conflict puts back: plain JSON.
+-- undo is what reopening a resolved conflict puts back: plain JSON. run is when the search of the whole namespace began
+-- that found it last.
 CREATE TABLE conflicts (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
     entity_id INTEGER REFERENCES entities (id),
@@ -158,8 +159,10 @@ CREATE TABLE conflicts (
     namespace_id INTEGER NOT NULL REFERENCES namespaces (id),
     evidence TEXT,
     strategy TEXT,
-    undo TEXT
+    undo TEXT,
+    run TEXT
 );
+CREATE INDEX idx_conflicts_run ON conflicts (run) WHERE run IS NOT NULL;
 CREATE INDEX idx_conflicts_status ON conflicts (namespace_id, resolution_status);
 CREATE INDEX idx_conflicts_entity ON conflicts (entity_id);
 CREATE INDEX idx_conflicts_other ON conflicts (conflicting_entity_id);

@@ -42,6 +42,16 @@ class Meaning(Protocol):
         """The text's vector as the store has them. Only when it is ready."""
 
 
+class Checks(Protocol):
+    """How much time may go into checks of what is written."""
+
+    def is_left(self) -> bool:
+        """Whether there is time for a check now."""
+
+    def spend(self, seconds: float) -> None:
+        """A check took this long."""
+
+
 class CodeOutcome(Protocol):
     """What executed code came to."""
 
@@ -78,8 +88,9 @@ class Service:
     slices; `facts` gives the figures only the running service knows (uptime, connections, queue); `scrub` overwrites
     what was erased; `running` lists the long operations under way, as list_running tells them; `ask` has another
     operation answered, and raises where it fails; `run_code` executes code in the sandbox
-    (sandbox.supervisor.Supervisor.run), `check_code` only compiles it there (Supervisor.check); `meaning` is None where
-    vectors are off; `curating` is held by the curation that is under way.
+    (sandbox.supervisor.Supervisor.run), `check_code` only compiles it there (Supervisor.check); `checks` tells whether
+    there is time to check what was written; `meaning` is None where vectors are off; `curating` is held by the curation
+    that is under way.
     """
 
     settings: Settings
@@ -91,6 +102,7 @@ class Service:
     ask: Callable[[Caller, str, Mapping[str, Any]], Mapping[str, Any]]
     run_code: Callable[..., CodeOutcome]
     check_code: Callable[[str], None]
+    checks: Checks
     meaning: Meaning | None = None
     curating: threading.Lock = field(default_factory=threading.Lock)
 

@@ -31,6 +31,10 @@ _REPLY_PROPERTIES: dict[str, Any] = {
 """Keys any reply may carry: `success` always, the others on a failure."""
 
 
+After = Callable[[Any, Mapping[str, Any], dict[str, Any]], "Callable[[Any], dict[str, Any]] | None"]
+"""What `after` of an operation is: (context, arguments, reply) -> (context of a write -> the whole reply), or None."""
+
+
 @dataclass(frozen=True)
 class Operation:
     """One operation as declared: what it is called, what it takes, what it gives and how it touches the store.
@@ -41,6 +45,8 @@ class Operation:
     `administrative`: it is for people and programs, and code that is executed cannot call it. `long`: it works in
     slices, tells its progress, and may take an hour, not the seconds of the others; `transaction` is False for it.
     `drafts` gives, for the arguments of a write, the entities it will likely create (store.base.Draft).
+    `after` runs once a write is safe, with a context without a transaction, the arguments and the reply: it may give a
+    function that completes the reply in a write transaction, or None.
     """
 
     name: str
@@ -52,6 +58,7 @@ class Operation:
     idempotent: bool
     administrative: bool
     long: bool
+    after: After | None
     title: str
     description: str
     params: type[BaseModel]
@@ -116,6 +123,7 @@ def operation(
     idempotent: bool | None = None,
     administrative: bool = False,
     long: bool = False,
+    after: After | None = None,
     title: str | None = None,
     drafts: Callable[[Mapping[str, Any]], list[Any]] | None = None,
 ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
@@ -142,6 +150,7 @@ def operation(
             idempotent=not writes if idempotent is None else idempotent,
             administrative=administrative,
             long=long,
+            after=after,
             title=title or name.replace("_", " ").capitalize(),
             description=inspect.getdoc(handler) or "",
             params=_params_model(handler, hints),

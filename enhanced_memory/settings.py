@@ -72,6 +72,9 @@ class Settings:
     curation_interval_h: float = _setting(
         24.0, "MEMORY_CURATION_INTERVAL_H", "Hours from the end of one such curation to the next.", 0.1, 8_760
     )
+    mask_secrets: bool = _setting(
+        True, "MEMORY_MASK_SECRETS", "Replace keys, tokens, card numbers and passwords in extracted facts by a mark."
+    )
     readers: int = _setting(4, "MEMORY_READERS", "Read-only database connections kept open.", 1, 64)
 
     sandbox_allow_partial: bool = _setting(

@@ -168,33 +168,40 @@ Relation = TypedDict(
 
 
 class WrittenEntity(TypedDict):
-    """What became of one entity of a batch. `compression` is the share of its bytes saved, 0..1."""
+    """What became of one entity of a batch. `compression` is the share of its bytes saved, 0..1.
+
+    `conflicts`: what it is in conflict with, where there is any; recorded as pending.
+    """
 
     id: int
     name: str
     action: Literal["created", "updated", "unchanged"]
     version: int
     compression: float
+    conflicts: NotRequired[list[Conflict]]
 
 
 class CreatedEntities(TypedDict):
-    """Reply of create_entities."""
+    """Reply of create_entities. `conflicts_checked` is False where there was no time to look for all conflicts."""
 
     results: list[WrittenEntity]
+    conflicts_checked: NotRequired[bool]
 
 
 class AddedObservations(TypedDict):
-    """What was new to one entity."""
+    """What was new to one entity, and what that is in conflict with, where there is any; recorded as pending."""
 
     entityName: str
     addedObservations: list[str]
     version: int
+    conflicts: NotRequired[list[Conflict]]
 
 
 class Additions(TypedDict):
-    """Reply of add_observations."""
+    """Reply of add_observations. `conflicts_checked` is False where there was no time to look for all conflicts."""
 
     results: list[AddedObservations]
+    conflicts_checked: NotRequired[bool]
 
 
 class RemovedObservations(TypedDict):
@@ -965,6 +972,15 @@ class CurationUndone(TypedDict):
     reverted: int
     skipped: list[LeftAlone]
     skipped_total: int
+
+
+class MemoryConflicts(TypedDict):
+    """Reply of detect_memory_conflicts: a page of what was found, and how much that is in all, by conflict_type."""
+
+    conflicts: list[RecordedConflict]
+    total_conflicts: int
+    by_type: dict[str, int]
+    next_cursor: str | None
 
 
 class CodeResult(TypedDict):

@@ -71,7 +71,6 @@ WRITES = frozenset(
         "delete_observations",
         "delete_relations",
         "delete_skill",
-        "detect_conflicts",
         "import_graph",
         "memory_branch",
         "memory_checkout",
@@ -86,7 +85,7 @@ WRITES = frozenset(
 )
 """Operations that change the store in one transaction: one may be sent again under the same request id."""
 
-LONG: frozenset[str] = frozenset(["autonomous_curation", "undo_curation"])
+LONG: frozenset[str] = frozenset(["autonomous_curation", "detect_memory_conflicts", "undo_curation"])
 """Operations that work in slices, and may take an hour."""
 
 TIMED = {"execute_code": 30.0, "run_skill": 30.0}
@@ -113,13 +112,14 @@ class AsyncMethods(ABC):
         on_existing: OnExisting = "merge",
         commit_message: Message | None = None,
         branch: BranchName | None = None,
+        check_conflicts: bool = True,
         *,
         request_id: str | None = None,
     ) -> Reply:
         """Remember people, projects, preferences, decisions: one entity per thing, with short facts as observations."""
         return await self.call(
             "create_entities",
-            {"entities": entities, "on_existing": on_existing}
+            {"entities": entities, "on_existing": on_existing, "check_conflicts": check_conflicts}
             | _given({"commit_message": commit_message, "branch": branch}),
             request_id=request_id,
         )
@@ -129,13 +129,15 @@ class AsyncMethods(ABC):
         observations: list[AdditionInput],
         branch: BranchName | None = None,
         expected_version: Version | None = None,
+        check_conflicts: bool = True,
         *,
         request_id: str | None = None,
     ) -> Reply:
         """Add facts to entities that exist."""
         return await self.call(
             "add_observations",
-            {"observations": observations} | _given({"branch": branch, "expected_version": expected_version}),
+            {"observations": observations, "check_conflicts": check_conflicts}
+            | _given({"branch": branch, "expected_version": expected_version}),
             request_id=request_id,
         )
 
@@ -249,6 +251,22 @@ class AsyncMethods(ABC):
         return await self.call(
             "detect_conflicts",
             {"threshold": threshold} | _given({"entity_data": entity_data, "entity_name": entity_name}),
+            request_id=request_id,
+        )
+
+    async def detect_memory_conflicts(
+        self,
+        threshold: Fraction = 0.85,
+        entity_type: EntityType | None = None,
+        limit: int = 50,
+        cursor: Cursor | None = None,
+        *,
+        request_id: str | None = None,
+    ) -> Reply:
+        """Search everything remembered for memories that contradict, update or repeat one another."""
+        return await self.call(
+            "detect_memory_conflicts",
+            {"threshold": threshold, "limit": limit} | _given({"entity_type": entity_type, "cursor": cursor}),
             request_id=request_id,
         )
 
@@ -616,13 +634,14 @@ class BlockingMethods(ABC):
         on_existing: OnExisting = "merge",
         commit_message: Message | None = None,
         branch: BranchName | None = None,
+        check_conflicts: bool = True,
         *,
         request_id: str | None = None,
     ) -> Reply:
         """Remember people, projects, preferences, decisions: one entity per thing, with short facts as observations."""
         return self.call(
             "create_entities",
-            {"entities": entities, "on_existing": on_existing}
+            {"entities": entities, "on_existing": on_existing, "check_conflicts": check_conflicts}
             | _given({"commit_message": commit_message, "branch": branch}),
             request_id=request_id,
         )
@@ -632,13 +651,15 @@ class BlockingMethods(ABC):
         observations: list[AdditionInput],
         branch: BranchName | None = None,
         expected_version: Version | None = None,
+        check_conflicts: bool = True,
         *,
         request_id: str | None = None,
     ) -> Reply:
         """Add facts to entities that exist."""
         return self.call(
             "add_observations",
-            {"observations": observations} | _given({"branch": branch, "expected_version": expected_version}),
+            {"observations": observations, "check_conflicts": check_conflicts}
+            | _given({"branch": branch, "expected_version": expected_version}),
             request_id=request_id,
         )
 
@@ -752,6 +773,22 @@ class BlockingMethods(ABC):
         return self.call(
             "detect_conflicts",
             {"threshold": threshold} | _given({"entity_data": entity_data, "entity_name": entity_name}),
+            request_id=request_id,
+        )
+
+    def detect_memory_conflicts(
+        self,
+        threshold: Fraction = 0.85,
+        entity_type: EntityType | None = None,
+        limit: int = 50,
+        cursor: Cursor | None = None,
+        *,
+        request_id: str | None = None,
+    ) -> Reply:
+        """Search everything remembered for memories that contradict, update or repeat one another."""
+        return self.call(
+            "detect_memory_conflicts",
+            {"threshold": threshold, "limit": limit} | _given({"entity_type": entity_type, "cursor": cursor}),
             request_id=request_id,
         )
 

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field
 
 from enhanced_memory.errors import InvalidParams
+from enhanced_memory.operations.detection import conflicts_with, record, search_namespace
 from enhanced_memory.operations.entities import existing_entity
 from enhanced_memory.operations.graph import number_of
 from enhanced_memory.registry import operation
-from enhanced_memory.rules import conflicts as rules
-from enhanced_memory.rules import ranking
 from enhanced_memory.shapes import (
     MAX_BATCH,
     Conflict,
@@ -20,25 +18,19 @@ from enhanced_memory.shapes import (
     Conflicts,
     Cursor,
     EntityDraft,
+    EntityType,
     Fraction,
+    MemoryConflicts,
     Name,
     RecordedConflict,
 )
-from enhanced_memory.store.base import Entity, Filter, Finding, Match
 
 if TYPE_CHECKING:
     from enhanced_memory.context import Context
-
-_OBSERVATIONS = 50
-"""Observations of the entity that candidates are looked up for."""
-
-_WORDS = 10
-_RELATED = 30
-_ROWS = 20
-"""Words of an observation to look up, words that may stand for them, and rows to take for it."""
+    from enhanced_memory.store.base import Entity, Finding
 
 
-@operation(writes=True, core=True, idempotent=True)
+@operation(writes=True, transaction=False, core=True, idempotent=True)
 def detect_conflicts(
     ctx: Context,
     entity_data: Annotated[EntityDraft | None, Field(description="What is about to be stored.")] = None,
@@ -57,22 +49,53 @@ def detect_conflicts(
     """
     if (entity_data is None) == (entity_name is None):
         raise InvalidParams("detect_conflicts takes entity_data or entity_name", details={"path": "entity_data"})
-    own = None if entity_name is None else existing_entity(ctx, entity_name)
-    name, observations = entity_name, [] if own is None else list(own.observations)
-    if entity_data is not None:
-        name, observations = entity_data.get("name"), list(dict.fromkeys(entity_data["observations"]))
-    found: list[Conflict] = []
-    for entity in _candidates(ctx, observations):
-        if entity.name == name and entity.namespace == ctx.store.namespace:
-            continue
-        verdict = rules.compare(entity.observations, observations, threshold=threshold)
-        if verdict is not None:
-            found.append(_told(entity, verdict))
-    found.sort(key=lambda conflict: (-conflict["confidence"], conflict["existing_id"]))
-    if own is not None:
-        for conflict in found:
-            conflict["conflict_id"] = ctx.store.conflicts.record(_finding(own, conflict))
+    own, found = ctx.read(lambda inner: _detected(inner, entity_data, entity_name, threshold))
+    if own is not None and found:
+        name, number = own.name, own.id
+        ctx.write(lambda inner: record(inner, name, number, found))
     return {"conflicts": found, "conflict_count": len(found)}
+
+
+@operation(writes=True, idempotent=True, long=True)
+def detect_memory_conflicts(
+    ctx: Context,
+    threshold: Annotated[Fraction, Field(description="Share of common observations that makes a duplicate.")] = 0.85,
+    entity_type: Annotated[EntityType | None, Field(description="Only among entities of this type.")] = None,
+    limit: Annotated[int, Field(ge=1, le=MAX_BATCH, description="Most conflicts of this page.")] = 50,
+    cursor: Annotated[Cursor | None, Field(description="next_cursor of the page before.")] = None,
+) -> MemoryConflicts:
+    """Search everything remembered for memories that contradict, update or repeat one another.
+
+    Use to tidy up, now and then: it may take minutes over very many memories, and tells list_running how far it is.
+    What it finds is recorded as pending, each pair once, for resolve_conflict; what was decided before is left out.
+    Further pages are of the same search, and are quick. Tells how many conflicts there are of each type.
+
+    Raises: InvalidParams: a cursor of a search that another one followed, or that is none.
+    """
+    run, after = ("", 0) if cursor is None else _place(cursor)
+    if cursor is None:
+        run = search_namespace(ctx, threshold, entity_type)
+    found, by_type = ctx.read(
+        lambda inner: (inner.store.conflicts.of_run(run, after, limit + 1), inner.store.conflicts.kinds_of_run(run))
+    )
+    if cursor is not None and not found:
+        raise InvalidParams(
+            "cursor: another search followed the one that this is of",
+            hint="leave out cursor to search anew",
+            details={"path": "cursor"},
+        )
+    return {
+        "conflicts": [_recorded(number, finding) for number, finding in found[:limit]],
+        "total_conflicts": sum(by_type.values()),
+        "by_type": by_type,
+        "next_cursor": f"{run}/{found[limit - 1][0]}" if len(found) > limit else None,
+    }
+
+
+def _place(cursor: str) -> tuple[str, int]:
+    """The search that a cursor is of, and the number behind which it goes on. Raises: InvalidParams."""
+    run, _, number = cursor.rpartition("/")
+    return run, number_of(number)
 
 
 @operation(writes=False)
@@ -91,44 +114,17 @@ def list_conflicts(
     }
 
 
-def _candidates(ctx: Context, observations: Sequence[str]) -> list[Entity]:
-    """Entities that may be in conflict: those whose rows share a subject or words with one of the observations."""
-    index = ctx.store.index
-    rows = index.rows()
-    ids: dict[int, None] = {}
-    for observation in observations[:_OBSERVATIONS]:
-        words = rules.subject_terms(observation)[:_WORDS] + rules.related_terms(observation)[:_RELATED]
-        counts = {
-            word: ranking.Count(often.rows, often.who) for word, often in index.frequencies(words).items() if often.rows
-        }
-        chosen = ranking.choose_terms(counts, rows)
-        helpful = [(word,) for word in chosen.helpful]
-        if chosen.needed:
-            match = Match(any_of=[(word,) for word in chosen.needed], helpful=helpful)
-        else:
-            match = Match(all_of=helpful)
-        ids.update((hit.entity_id, None) for hit in index.best(match, Filter(), _ROWS) if hit.slot)
-    return [entity for entity in ctx.store.entities.by_ids(list(ids)).values() if entity.damage is None]
-
-
-def _told(entity: Entity, verdict: rules.Verdict) -> Conflict:
-    return {
-        "existing_entity": entity.name,
-        "existing_id": entity.id,
-        "conflict_type": verdict.conflict_type,
-        "confidence": round(verdict.confidence, 3),
-        "suggested_action": verdict.suggested_action,
-        "details": verdict.details,
-        "evidence": [
-            {
-                "new": each.new,
-                "existing": each.existing,
-                "reason": each.reason,
-                "confidence": round(each.confidence, 3),
-            }
-            for each in verdict.evidence
-        ],
-    }
+def _detected(
+    ctx: Context, entity_data: EntityDraft | None, entity_name: str | None, threshold: float
+) -> tuple[Entity | None, list[Conflict]]:
+    """The stored entity that is asked about, if one is, and what is in conflict."""
+    own = None if entity_name is None else existing_entity(ctx, entity_name)
+    if own is not None:
+        return own, conflicts_with(ctx, own.name, own.entity_type, own.observations, threshold)[0]
+    assert entity_data is not None
+    name, entity_type = entity_data.get("name"), entity_data.get("entityType")
+    observations = list(dict.fromkeys(entity_data["observations"]))
+    return None, conflicts_with(ctx, name, entity_type, observations, threshold)[0]
 
 
 def _recorded(number: int, finding: Finding) -> RecordedConflict:
@@ -148,16 +144,3 @@ def _recorded(number: int, finding: Finding) -> RecordedConflict:
     if done is not None:
         told["resolution"] = {"strategy": done.strategy, "resolved_at": done.resolved_at, "notes": done.notes}
     return told
-
-
-def _finding(own: Entity, conflict: Conflict) -> Finding:
-    return Finding(
-        entity=own.name,
-        entity_id=own.id,
-        other=conflict["existing_entity"],
-        other_id=conflict["existing_id"],
-        kind=conflict["conflict_type"],
-        confidence=conflict["confidence"],
-        action=conflict["suggested_action"],
-        evidence=[dict(each) for each in conflict["evidence"]],
-    )

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 from pydantic import Field
 
 from enhanced_memory.errors import AlreadyExists, InvalidParams, NotFound, TooLarge, VersionConflict
 from enhanced_memory.operations.branching import View, view
+from enhanced_memory.operations.detection import check_written
 from enhanced_memory.operations.words import damaged, entity_details
 from enhanced_memory.registry import operation
 from enhanced_memory.shapes import (
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
 
 _Branch = Annotated[BranchName | None, Field(description="Write to this branch; else to the one reads see.")]
 _Expected = Annotated[Version | None, Field(description="Only if this is the current version.")]
+_Check = Annotated[bool, Field(description="Tell what the new facts are in conflict with, if there is time.")]
 _ATTRIBUTES = (
     "tier",
     "always_include",
@@ -62,7 +64,29 @@ def _drafts(arguments: Mapping[str, Any]) -> list[Draft]:
     ]
 
 
-@operation(writes=True, core=True, drafts=_drafts)
+def _tell_conflicts(
+    ctx: Context, arguments: Mapping[str, Any], reply: dict[str, Any]
+) -> Callable[[Context], dict[str, Any]] | None:
+    """Look for conflicts of what was written, once it is safe: what is to be recorded and told, or None."""
+    if not arguments["check_conflicts"] or arguments["branch"] is not None or "conflicts_checked" in reply:
+        return None
+    if "entities" in arguments:
+        texts = [given["observations"] for given in arguments["entities"]]
+        names = [written["name"] if written["action"] != "unchanged" else None for written in reply["results"]]
+    else:
+        texts = [added["addedObservations"] for added in reply["results"]]
+        names = [added["entityName"] if added["addedObservations"] else None for added in reply["results"]]
+    return check_written(ctx, names, texts, reply)
+
+
+def _unchecked(ctx: Context, reply: Any, check_conflicts: bool) -> Any:
+    """The reply, which says so where there is no time to look for conflicts. Decided before the reply is kept."""
+    if check_conflicts and not ctx.service.checks.is_left():
+        reply["conflicts_checked"] = False
+    return reply
+
+
+@operation(writes=True, core=True, drafts=_drafts, after=_tell_conflicts)
 def create_entities(
     ctx: Context,
     entities: Annotated[
@@ -82,17 +106,20 @@ def create_entities(
     ] = "merge",
     commit_message: Annotated[Message | None, Field(description="Why; kept in the history.")] = None,
     branch: _Branch = None,
+    check_conflicts: _Check = True,
 ) -> CreatedEntities:
     """Remember people, projects, preferences, decisions: one entity per thing, with short facts as observations.
 
     Use when something lasting is learnt. A name that exists is updated, not doubled; repeating a call changes
     nothing. Tells per entity whether it was created, updated or unchanged, its version, and the share of space saved.
-    The whole batch happens or nothing of it.
+    The whole batch happens or nothing of it. Where it contradicts, updates or repeats another memory, that is told as
+    conflicts; nothing is merged or retired by itself.
 
     Raises: AlreadyExists: on_existing is error and a name is taken. VersionConflict: expected_version is not the
     current version. TooLarge: an entity would hold more than 10,000 observations.
     """
-    return {"results": [store_entity(ctx, given, on_existing, commit_message, branch) for given in entities]}
+    results = [store_entity(ctx, given, on_existing, commit_message, branch) for given in entities]
+    return cast(CreatedEntities, _unchecked(ctx, {"results": results}, check_conflicts))
 
 
 def store_entity(
@@ -140,7 +167,7 @@ def store_entity(
     return _written(changed, "unchanged" if changed is existing else "updated", changed.version)
 
 
-@operation(writes=True, core=True, idempotent=True)
+@operation(writes=True, core=True, idempotent=True, after=_tell_conflicts)
 def add_observations(
     ctx: Context,
     observations: Annotated[
@@ -149,10 +176,12 @@ def add_observations(
     ],
     branch: _Branch = None,
     expected_version: _Expected = None,
+    check_conflicts: _Check = True,
 ) -> Additions:
     """Add facts to entities that exist.
 
-    Use when more is learnt about something known. Tells what was new; what was there already is not doubled.
+    Use when more is learnt about something known. Tells what was new; what was there already is not doubled. Where it
+    contradicts, updates or repeats another memory, that is told as conflicts.
 
     Raises: NotFound: an entity is not there; nothing of the batch happens. VersionConflict.
     """
@@ -164,7 +193,7 @@ def add_observations(
         added = contents[len(seen.observations) :]
         version = seen.change(ctx, Change("updated", author=ctx.caller.client, method="manual"), contents)
         results.append({"entityName": seen.entity.name, "addedObservations": added, "version": version})
-    return {"results": results}
+    return cast(Additions, _unchecked(ctx, {"results": results}, check_conflicts))
 
 
 @operation(writes=True, idempotent=True)

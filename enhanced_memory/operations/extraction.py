@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+from collections import Counter
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field
@@ -35,8 +37,8 @@ def auto_extract_facts(
 
     Use at the end of a conversation, or of a long stretch of one. Questions, thanks, hypotheticals and code are no
     facts, and nothing between <private> tags is read. Keys and passwords are replaced by a mark before anything is
-    stored, and counted in `secrets`. One entity per session and subject; a repeated call changes nothing. Lines and
-    spans of the evidence count in the text after that replacement.
+    stored, unless the setting MEMORY_MASK_SECRETS is off, and counted in `secrets`. One entity per session and subject;
+    a repeated call changes nothing. Lines and spans of the evidence count in the text after that replacement.
 
     Raises: InvalidParams: a model was asked for, and none is there.
     """
@@ -46,7 +48,11 @@ def auto_extract_facts(
             hint="leave extractor at rules",
             details={"path": "extractor"},
         )
-    text, masked = secrets.redact(conversation_text)
+    text, masked = conversation_text, Counter[str]()
+    if ctx.service.settings.mask_secrets:
+        text, masked = secrets.redact(conversation_text)
+        session_id = _without_secret(session_id)
+        extraction_context = extraction_context and secrets.redact(extraction_context)[0]
     session = session_id or "session"
     found: dict[str, ExtractedEntity] = {}
     for fact in extraction.extract(text, threshold=threshold):
@@ -85,6 +91,14 @@ def auto_extract_facts(
         "session_id": session_id,
         "secrets": dict(masked),
     }
+
+
+def _without_secret(session: str | None) -> str | None:
+    """A session's name without secrets; a piece of its checksum tells it from another that had one."""
+    plain, masked = secrets.redact(session or "")
+    if session is None or not masked:
+        return session
+    return f"{plain} {hashlib.sha256(session.encode()).hexdigest()[:6]}"
 
 
 def _stored(ctx: Context, entity: ExtractedEntity, note: str | None) -> int:

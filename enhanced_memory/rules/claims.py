@@ -140,6 +140,9 @@ _LETTERS: Final = re.compile(r"[^\W\d_]+(?:['\u2019][^\W\d_]+)*")
 
 def _expanded(text: str) -> str:
     """Small letters, contractions and possessives taken apart."""
+    small = text.lower()
+    if "'" not in text and "\u2019" not in text and not _ANY_SPELLED.search(small):
+        return small
     return _LETTERS.sub(
         lambda match: (
             " ".join(plain(match.group()))
@@ -152,6 +155,12 @@ def _expanded(text: str) -> str:
 
 _SPELLED: Final = words_of("favourite cannot cant dont doesnt didnt isnt im ive gonna wanna gotta wont")
 
+_ANY_SPELLED: Final = re.compile("|".join(sorted(_SPELLED)))
+
+
+_EMAIL_SIGN: Final = re.compile(r"(?<=\w)@(?=\w)")
+"""The sign in an address; alone it begins a quantity."""
+
 
 @lru_cache(maxsize=65_536)
 def claim_of(observation: str) -> Claim:
@@ -163,7 +172,7 @@ def claim_of(observation: str) -> Claim:
     names = frozenset(
         term(word.lower()) for word in re.findall(r"(?<=[\w,;:)] )[A-Z][\w]*|^[A-Z][\w]*(?= [A-Z])", written)
     )
-    text = with_quantities(_expanded(written).replace("_", " "))
+    text = with_quantities(_EMAIL_SIGN.sub("-at-", _expanded(written)).replace("_", " "))
     text = with_plain_phrases(text)
     hedged = bool(_HEDGE.search(text))
     change = ""
@@ -206,12 +215,8 @@ def _parsed(written: str, text: str, tokens: list[str], names: Terms, change: st
     object_, scopes = _parts(after)
     scopes = lead + scopes
     subject = _terms([token for token in before if token not in _PREPOSITIONS]) | who
-    base = said
-    for opposite, straight in OPPOSITE_VERBS.items():
-        if said == term(opposite) and said != term(straight):
-            base = term(straight)
-            denials += 1
-            break
+    base = _STRAIGHT.get(said, said)
+    denials += base != said
     if said in {"stop", "quit", "cancel"} and object_:
         change = change or "ended"
     elif not hedged and (
@@ -245,6 +250,13 @@ def _parsed(written: str, text: str, tokens: list[str], names: Terms, change: st
         text,
     )
 
+
+_STRAIGHT: Final = {
+    term(opposite): term(straight)
+    for opposite, straight in reversed(OPPOSITE_VERBS.items())
+    if term(opposite) != term(straight)
+}
+"""Term of a verb that denies -> term of the one it denies."""
 
 _PAST: Final = words_of(
     """went bought sold left lost met ate drank drove ran wrote spoke built taught began grew sent kept held paid

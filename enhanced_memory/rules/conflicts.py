@@ -5,10 +5,13 @@ Above it lie the operations on conflicts; below it `rules.judging` for single pa
 
 from __future__ import annotations
 
+import math
+import re
 from collections import defaultdict
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import lru_cache
+from itertools import accumulate
 from typing import Final
 
 from enhanced_memory.rules import overlap
@@ -48,18 +51,34 @@ def _terms(words: str) -> Terms:
     return frozenset(map(term, words.split()))
 
 
-def compare(old: Sequence[str], new: Sequence[str], *, threshold: float = overlap.DUPLICATE) -> Verdict | None:
+def compare(
+    old: Sequence[str],
+    new: Sequence[str],
+    *,
+    threshold: float = overlap.DUPLICATE,
+    pairs: Iterable[tuple[str, str]] | None = None,
+    same_type: bool = True,
+) -> Verdict | None:
     """What one entity's observations are to another's; None where neither overlap nor any pair says anything.
 
     A contradiction wins whatever the overlap; then the overlap speaks (above `threshold` a duplicate, above 0.3 an
     update, with itself as confidence), then the findings of single pairs. Observations in both lists are held against
     nothing else, and only pairs that share a term, a kind or a state are judged, so that long lists cost little. One
-    observation each gives what `judge` says.
+    observation each gives what `judge` says. With `pairs` (old, new), only these are judged: a quick look, by which to
+    tell whether the whole is worth comparing.
+
+    Entities of two types are mostly two things. What they say in common counts where there is more than one of it, and
+    two observations are against one another where both name their subject, and the same; the verdict is a little less
+    sure.
 
     Source of the thresholds: guide, step 6.
     """
-    evidence = _evidence(old, new)
+    evidence = _evidence(old, new) if pairs is None else _evidence_of(pairs)
     share = overlap.likeness(new, old)
+    if not same_type:
+        shared = len({one.new for kind, one in evidence if kind == "duplicate"})
+        evidence = [_less_sure(one) for one in evidence if shared > 1 or _is_same_subject(one[1].existing, one[1].new)]
+        share = share * ANOTHER_TYPE if shared > 1 else 0.0
     by_overlap = None if len(old) == len(new) == 1 else overlap.verdict_of(share, threshold)
     against = [one for kind, one in evidence if kind == "contradiction"]
     if against:
@@ -79,6 +98,30 @@ def compare(old: Sequence[str], new: Sequence[str], *, threshold: float = overla
         return None
     confidence = same[0].confidence * repeated
     return _verdict(kind, round(confidence, 3), same[0].reason, same)
+
+
+ANOTHER_TYPE: Final = 0.95
+"""What the confidence is worth between entities of two types."""
+
+
+def _less_sure(found: tuple[Kind, Evidence]) -> tuple[Kind, Evidence]:
+    return found[0], replace(found[1], confidence=round(found[1].confidence * ANOTHER_TYPE, 3))
+
+
+_FEW_WORDS: Final = 3
+"""Words with which many things can be said of many subjects: "Prefers green tea"."""
+
+_OF_THE_USER: Final = re.compile(r"(?:the )?(?:user|human|i|we|my|our)\b", re.IGNORECASE)
+
+
+def _is_same_subject(one: str, other: str) -> bool:
+    """Whether two observations say of whom or what they speak, and it is the same."""
+    if overlap.levelled(one) == overlap.levelled(other) and len(overlap.levelled(one).split()) > _FEW_WORDS:
+        return True
+    subjects = claim_of(one[:MAX_LENGTH]).subject, claim_of(other[:MAX_LENGTH]).subject
+    if any(subjects):
+        return bool(subjects[0] & subjects[1])
+    return bool(_OF_THE_USER.match(one) and _OF_THE_USER.match(other))
 
 
 def _verdict(kind: Kind, confidence: float, details: str, evidence: Sequence[Evidence]) -> Verdict:
@@ -114,6 +157,13 @@ def _evidence(old: Sequence[str], new: Sequence[str]) -> list[tuple[Kind, Eviden
                 shared[place] += 1 / len(places[key])
         for place in sorted(shared, key=lambda place: (-shared[place], place))[:MAX_JUDGED]:
             found += _found(theirs[place][1], text)
+    found.sort(key=lambda one: -one[1].confidence)
+    return found
+
+
+def _evidence_of(pairs: Iterable[tuple[str, str]]) -> list[tuple[Kind, Evidence]]:
+    """Findings of these pairs (old, new), surest first."""
+    found = [one for existing, new in dict.fromkeys(pairs) for one in _found(existing, new)]
     found.sort(key=lambda one: -one[1].confidence)
     return found
 
@@ -172,3 +222,86 @@ def related_terms(observation: str) -> tuple[str, ...]:
     return tuple(
         token for token in dict.fromkeys(token for word in words for token in analyse(word)) if token not in own
     )
+
+
+_WORDS: Final = 10
+_RELATED: Final = 30
+"""Words of an observation to look up, and words that may stand for them."""
+
+_COMMON_SHARE: Final = 0.2
+"""Share of rows above which a token does not help to rank."""
+
+_RARE_ROWS: Final = 1_000
+_HELPFUL_ROWS: Final = 4_000
+"""Rows that the tokens looked up for have together at most, and those of the tokens that only help to rank."""
+
+_CHANCE: Final = 0.5
+"""Rows that hold some tokens together by chance, below which these tokens tell an observation from all others."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lookup:
+    """What to ask an index for: rows with any of `needed`, ranked by these and `helpful`; or those with all of
+    `together`."""
+
+    needed: tuple[str, ...] = ()
+    helpful: tuple[str, ...] = ()
+    together: tuple[str, ...] = ()
+
+
+def looked_up(observation: str) -> tuple[str, ...]:
+    """Tokens whose frequencies `lookups` wants to know."""
+    return subject_terms(observation)[:_WORDS] + related_terms(observation)[:_RELATED]
+
+
+def lookups(observation: str, counts: Mapping[str, int], rows: int) -> list[Lookup]:
+    """How to find the observations that one may be in conflict with, among `rows` rows, `counts` of which have a token.
+
+    By its rare tokens and those related to it; where all of its own tokens are common, by as many of them together as
+    chance would hardly bring together, and then by the rest of them, so that one word may differ.
+    """
+    own = frozenset(subject_terms(observation)[:_WORDS])
+    known = sorted((counts[token], token) for token in looked_up(observation) if counts.get(token))
+    telling = [each for each in known if each[0] <= max(_RARE_ROWS, _COMMON_SHARE * rows)]
+    needed, left = _within(_RARE_ROWS, telling)
+    found = []
+    if needed:
+        found.append(Lookup(needed=needed, helpful=_within(_HELPFUL_ROWS, left)[0]))
+    if not own.intersection(needed):
+        mine = [each for each in known if each[1] in own]
+        together, rest = _unlikely(mine, rows)
+        found.append(Lookup(together=together))
+        if len(rest) > 1:
+            found.append(Lookup(together=_unlikely(rest, rows)[0]))
+    return [lookup for lookup in found if lookup.needed or lookup.together]
+
+
+_Counted = list[tuple[int, str]]
+
+
+def _within(limit: int, counted: _Counted) -> tuple[tuple[str, ...], _Counted]:
+    """The first tokens that have no more than `limit` rows together, and the others with their rows."""
+    totals = accumulate(count for count, _ in counted)
+    cut = sum(total <= limit for total in totals)
+    return tuple(token for _, token in counted[:cut]), counted[cut:]
+
+
+def _unlikely(counted: _Counted, rows: int) -> tuple[tuple[str, ...], _Counted]:
+    """The first tokens that chance would hardly bring together in any of `rows` rows, and the others."""
+    expected = float(rows)
+    for cut, (count, _) in enumerate(counted):
+        if expected < _CHANCE and cut > 1:
+            return tuple(token for _, token in counted[:cut]), counted[cut:]
+        expected *= count / rows
+    return tuple(token for _, token in counted), []
+
+
+def worth_judging(observation: str, others: Sequence[str], counts: Mapping[str, int]) -> list[int]:
+    """Places of those of `others` that are most likely in conflict with an observation, most likely first.
+
+    By the tokens in common, each weighing the less the more rows have it (`counts`); related ones weigh half.
+    """
+    weights = {token: 1 / (1 + math.log2(1 + counts.get(token, 0))) / 2 for token in related_terms(observation)}
+    weights |= {token: 1 / (1 + math.log2(1 + counts.get(token, 0))) for token in analyse(observation)}
+    worths = [sum(weights.get(token, 0.0) for token in set(analyse(other))) for other in others]
+    return sorted(range(len(others)), key=lambda place: -worths[place])

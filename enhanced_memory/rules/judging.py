@@ -239,8 +239,9 @@ def _measured(old: Claim, new: Claim, same: bool) -> Finding | Literal[False] | 
             return Finding("update", 0.88, reason)
     if extra or other:
         return None
-    if is_many(old.verb) and kind_of(one) == "number" and not re.search(rf"{re.escape(one)} [a-z]", old.plain):
-        return False  # which one, not how many: "Likes item 5", "Likes item 6"
+    is_which = kind_of(one) == "number" and "." not in one
+    if is_many(old.verb) and is_which and not re.search(rf"{re.escape(one)} [a-z]", old.plain):
+        return False  # which one, not how many nor a version: "Likes item 5", "Likes item 6"
     if old.past and new.past and not old.subject and old.verb not in {term("born"), term("bear")}:
         return False
     if is_many(old.verb) and not old.subject and not old.object and kind_of(one) in {"date"}:
@@ -317,7 +318,7 @@ def _replaced(old: Claim, new: Claim, _same: bool) -> Finding | Literal[False] |
         return Finding(
             "update", 0.85, f"A change within one kind ({min(shared)}): {old.show(value)}, then {new.show(target)}."
         )
-    topic = (old.subject or old.scope("for")) - WEAK
+    topic = (old.subject or old.scope("for")) - WEAK or (old.subject if mine else frozenset())
     if (
         topic
         and topic <= new.subject | new.object | new.scope("for")

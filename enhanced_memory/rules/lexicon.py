@@ -429,27 +429,34 @@ OPPOSITE_VERBS: Final = {
 }
 """Verbs that say the negative of another."""
 VERBS: Final = """
-accept ache add admire adopt agree aim allow answer apply approve arrive ask assign attend attest avoid bake be
-become begin believe belong block book break bring build bump buy call cancel celebrate change charge check choose
-climb close code collect come commit commute complete connect consider contain contribute convert cook cost count
-crash create cycle date decide decline decrease delete depend deploy deprecate design die dig disable dislike
-display distrust divorce do download drink drive drop dwell earn eat employ enable enforce enjoy exceed exclude
-expect expire extend fail fall favor fear feel fetch find finish fix fly follow forbid forget format forward gain
-get give go graduate grow handle happen hate have heal help hide hire hope host import improve include increase
-indent install integrate intend join keep kick knit know lack land launch learn leave lie lift like limit list
-listen live load log loathe lock lose love lower maintain make manage marry measure meet mentor merge migrate mind
-monitor motivate move name need nest obtain occur offer omit open oppose order organize own pass pay permit pick
-plan play possess postpone practice prefer prohibit promote propose provide publish purchase push quit raise reach
-read receive recommend record recover reduce refuse reject relax release remember remove rename rent replace reply
-report require reschedule reside resign rest retire retry return revert rewrite ride rise run schedule say see sell
-send serve set settle share ship show sign sing sit skip sleep smoke speak spend split stand start stay stop store
-study subscribe suffer supervise support swim switch take talk teach tell test throw time track trade train transfer
-travel trust try turn update upgrade upload use validate visit volunteer wait wake walk want wash watch wear weigh
-win wish work worry defend double triple halve shorten shift adjust redesign swap submit deliver terminate write
-authenticate authorize cache compile document generate encrypt enroll fit fork lint paint parse query review care
-last cover consult debug refactor squash rebase tag pin mock encode decode serialize trace profile optimize bundle
-comment annotate slip shrink jump steal vanish disappear discharge revoke evict burn sink discard donate draw dance
-sail surf jog shop clean sew brew hunt ban grant sort invest sponsor oversee coach render restart rotate scale
-throttle trigger
+accept ache achieve add adjust admire adopt advise agree aim allow annotate announce answer appear apply appoint
+approve argue arrange arrive ask assign attach attend attest authenticate authorize avoid bake ban be become begin
+believe belong block boil book borrow break brew bring broadcast browse build bump bundle burn buy cache call cancel
+care carry celebrate change charge check choose clean climb close coach code collect combine come comment commit
+commute compare compile complain complete compose configure confirm connect consider consist construct consult contain
+continue contribute convert cook cost count cover crash create cycle dance date debug decide declare decline decode
+decorate decrease defend define delegate delete deliver depend deploy deprecate describe design destroy develop die
+dig disable disappear discard discharge discover discuss dislike display distribute distrust divide divorce do
+document donate double download draw drink drive drop dwell earn eat employ enable encode encourage encrypt enforce
+enjoy enroll enter establish evaluate evict exceed exclude execute exist expand expect expire explain expose extend
+fail fall favor fear feel fetch find finish fit fix float fly follow forbid forget fork format forward gain generate
+get give go govern graduate grant grow halve handle hang happen hate have heal help hide hire hold hope host hunt
+identify ignore implement import improve include increase indent indicate inform inherit inspect install integrate
+intend invest invite invoke involve iterate jog join jump keep kick knit know lack land last launch learn leave lend
+lie lift like limit lint list listen live load loathe locate lock log lose love lower maintain make manage marry
+measure meet mention mentor merge migrate mind mock monitor motivate move name need negotiate nest obtain occupy occur
+offer omit open operate oppose optimize order organise organize outsource oversee own paint parse participate pass pay
+perform permit pick pin plan play possess postpone practice pray prefer prepare preserve prevent produce profile
+prohibit promote propose protect prove provide publish pull purchase push put query quit raise reach react read
+realise realize rebase receive recommend record recover recruit redesign reduce refactor refer refuse reject relax
+release rely remain remember remind remove rename render renew rent repair replace reply report represent require
+reschedule rescue reserve reside resign resist resolve respond rest restart restore restrict resume retire retry
+return reveal revert review revoke rewrite ride rise rotate run sail satisfy say scale schedule see seek select sell
+send serialize serve set settle sew share shift ship shop shorten show shrink sign sing sink sit skip sleep slip smoke
+solve sort speak specialise specialize spend split sponsor squash stand start stay steal stop store study submit
+subscribe succeed suffer suggest supervise support surf survive suspect swap swim switch synchronise synchronize tag
+take talk teach tell terminate test throttle throw time tolerate trace track trade train transfer transform translate
+travel trigger triple trust try turn understand update upgrade upload use validate vanish verify visit volunteer wait
+wake walk want warn wash watch wear weigh win wish work worry wrap write
 """
 """Verbs by which statements are taken apart."""

@@ -27,7 +27,10 @@ def levelled(observation: str) -> str:
 
     Signs that change a meaning (%, currencies, "C++", "C#") stay. A text of nothing but punctuation stays as it is.
     """
-    text = unicodedata.normalize("NFKC", observation).casefold().replace("\u2019", "").replace("'", "")
+    if observation.isascii():
+        text = observation.lower().replace("'", "")
+    else:
+        text = unicodedata.normalize("NFKC", observation).casefold().replace("\u2019", "").replace("'", "")
     return " ".join(_UNSAID.sub(" ", text).split()) or text.strip()
 
 

@@ -107,6 +107,7 @@ _PHRASES: Final = {
     r"(?:rather than|instead of|as opposed to|in favor of not)": "over",
     r", not (?!only|just)(?=\w+$)": " over ",
     r"would rather": "prefers",
+    r"(?:need|must|have to) not": "do not",
     r"(?:every|each|once a|once per|per) day": "daily",
     r"(?:every|each) night": "nightly",
     r"(?:every|each|once a|once per) week": "weekly",

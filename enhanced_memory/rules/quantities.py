@@ -112,11 +112,12 @@ def with_quantities(text: str) -> str:
     Durations are in seconds, sizes in MB, lengths in metres, weights in grams, sums in their currency; a number without
     such a unit stands alone, and the word behind it stays a word. A date without a year has "-" in its place.
     """
-    if not any(character.isdigit() for character in text) and not _SPELLED.search(text):
+    if not _DIGIT.search(text) and not _SPELLED.search(text):
         return text
     text = _ISO_DATE.sub(_date, text)
-    text = _DAY_MONTH.sub(_date, text)
-    text = _MONTH_DAY.sub(_date, text)
+    if _ANY_MONTH.search(text):
+        text = _DAY_MONTH.sub(_date, text)
+        text = _MONTH_DAY.sub(_date, text)
     text = re.sub(r"\b(?:12 )?noon\b", "12:00", text)
     text = re.sub(r"\b(?:12 )?midnight\b", "00:00", text)
     text = _TIME.sub(_time, text)
@@ -124,6 +125,8 @@ def with_quantities(text: str) -> str:
     return _NUMBER.sub(_number, text)
 
 
+_DIGIT: Final = re.compile(r"\d")
+_ANY_MONTH: Final = re.compile("|".join(_MONTHS))
 _SPELLED: Final = re.compile(rf"\b(?:{'|'.join(_WORDS)}|noon|midnight)\b")
 
 

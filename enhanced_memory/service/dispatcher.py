@@ -31,9 +31,10 @@ from enhanced_memory.errors import (
     ShuttingDown,
     TimedOut,
 )
-from enhanced_memory.registry import Operation, find, operations
+from enhanced_memory.registry import After, Operation, find, operations
 from enhanced_memory.rules import text
 from enhanced_memory.sandbox.supervisor import Supervisor
+from enhanced_memory.service.allowance import Allowance
 from enhanced_memory.service.embedding import VectorMaker
 from enhanced_memory.service.scheduler import Scheduler
 from enhanced_memory.service.tally import OK, UNKNOWN, Tally
@@ -143,6 +144,7 @@ class MemoryDBService:
             run_code=self._sandbox.run,
             check_code=self._sandbox.check,
             meaning=self.meaning,
+            checks=Allowance(self._is_busy),
         )
         self._scheduler: Scheduler | None = None
         if self.settings.curation:
@@ -254,11 +256,29 @@ class MemoryDBService:
             return dict(declared.handler(context, **arguments))
         if not declared.writes:
             return dict(self._read(caller, lambda ctx: declared.handler(ctx, **arguments)))
+        key = None if request_id is None else (request_id, _fingerprint(declared.name, params))
         drafts = declared.drafts(arguments) if declared.drafts is not None else ()
-        if request_id is None:
-            return dict(self._write(caller, lambda ctx: declared.handler(ctx, **arguments), drafts))
-        fingerprint = _fingerprint(declared.name, params)
-        return self._write(caller, lambda ctx: _once(ctx, declared, arguments, request_id, fingerprint), drafts)
+        result, is_new = self._write(caller, lambda ctx: _once(ctx, declared, arguments, key), drafts)
+        if declared.after is None or not is_new:
+            return result
+        return self._completed(declared.after, caller, arguments, result, key)
+
+    def _completed(
+        self,
+        after: After,
+        caller: Caller,
+        arguments: dict[str, Any],
+        result: dict[str, Any],
+        key: tuple[str, str] | None,
+    ) -> dict[str, Any]:
+        """The reply with what `after` adds to it, kept for whoever repeats the request. The write itself is done: what
+        fails here is logged, and the reply goes out as it was."""
+        try:
+            complete = after(Context(cast(Transaction, None), "", caller, self._service), arguments, result)
+            return result if complete is None else self._write(caller, lambda ctx: _kept(ctx, complete(ctx), key))
+        except Exception as error:
+            log.warning("the reply could not be completed: %s", error)
+            return result
 
     def _write(self, caller: Caller, work: Callable[[Context], T], drafts: Sequence[Draft] = ()) -> T:
         return self._store.write(
@@ -277,6 +297,11 @@ class MemoryDBService:
 
     def _scrub(self, texts: Sequence[str]) -> None:
         self._store.scrub(texts, self.settings.operation_timeout_s)
+
+    def _is_busy(self) -> bool:
+        """Whether more than one write is under way."""
+        gauges = self._store.gauges()
+        return gauges["queue_depth"] > 0 or gauges["group_size"] > 1
 
     def _facts(self) -> Mapping[str, Any]:
         return {
@@ -305,20 +330,25 @@ class MemoryDBService:
 
 
 def _once(
-    ctx: Context, declared: Operation, arguments: dict[str, Any], request_id: str, fingerprint: str
-) -> dict[str, Any]:
-    """Do the write unless this id did it before; then its first reply is given again."""
-    seen = ctx.store.requests.recall(request_id)
-    if seen is not None:
-        if seen[0] != fingerprint:
+    ctx: Context, declared: Operation, arguments: dict[str, Any], key: tuple[str, str] | None
+) -> tuple[dict[str, Any], bool]:
+    """Do the write unless this id did it before; then its first reply is given again. With it, whether it is new."""
+    seen = None if key is None else ctx.store.requests.recall(key[0])
+    if key is not None and seen is not None:
+        if seen[0] != key[1]:
             raise InvalidRequest(
-                f"request_id {request_id!r} was used for another request within the hour",
+                f"request_id {key[0]!r} was used for another request within the hour",
                 hint="give every request an id of its own",
             )
-        return cast(dict[str, Any], json.loads(seen[1]))
-    result = dict(declared.handler(ctx, **arguments))
-    ctx.store.requests.remember(request_id, fingerprint, json.dumps(result, ensure_ascii=False, separators=(",", ":")))
-    return result
+        return cast(dict[str, Any], json.loads(seen[1])), False
+    return _kept(ctx, dict(declared.handler(ctx, **arguments)), key), True
+
+
+def _kept(ctx: Context, reply: dict[str, Any], key: tuple[str, str] | None) -> dict[str, Any]:
+    """The reply, kept under the request's id and fingerprint if it has them."""
+    if key is not None:
+        ctx.store.requests.remember(*key, json.dumps(reply, ensure_ascii=False, separators=(",", ":")))
+    return reply
 
 
 def _fingerprint(method: str, params: Mapping[str, Any]) -> str:

@@ -658,8 +658,18 @@ class Vectors(Protocol):
 class Conflicts(Protocol):
     """Conflicts that were found, each pair and kind once."""
 
-    def record(self, finding: Finding) -> int:
-        """Keep a finding as pending; its number, or that of the one kept for this pair and kind already."""
+    def record(self, finding: Finding, run: str | None = None) -> int | None:
+        """Keep a finding as pending; its number, or that of the one that waits for this pair and kind already.
+
+        None where this pair and kind was decided on, and the evidence is what it was then. `run` names the search of
+        the whole namespace that found it; the last to find it counts.
+        """
+
+    def of_run(self, run: str, after: int, limit: int) -> list[tuple[int, Finding]]:
+        """Up to `limit` conflicts of a search, numbered above `after`, whose entities both live."""
+
+    def kinds_of_run(self, run: str) -> dict[str, int]:
+        """How many conflicts of each kind a search found whose entities both live."""
 
     def page(self, status: str, after: int, limit: int) -> list[tuple[int, Finding]]:
         """Up to `limit` conflicts of a status numbered above `after`; pending ones only if both their entities live."""
@@ -895,7 +905,7 @@ class Store(Protocol):
         """Overwrite what was erased, these texts, wherever they may still lie; takes long."""
 
     def gauges(self) -> Mapping[str, int]:
-        """Figures of the engine: queue_depth, commits, committed_requests."""
+        """Figures of the engine: queue_depth, group_size, commits, committed_requests."""
 
     def condition(self) -> Condition:
         """How the engine and its files stand; asks nobody and waits for nothing."""

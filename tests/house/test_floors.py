@@ -48,6 +48,7 @@ HEAVY = {"fastembed", "numpy", "onnxruntime", "prometheus_client", "sentence_tra
 
 PURE = {
     "__future__",
+    "array",
     "bisect",
     "collections",
     "collections.abc",

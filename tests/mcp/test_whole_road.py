@@ -54,6 +54,7 @@ SESSION: tuple[tuple[str, dict[str, Any]], ...] = (
     ("find_path", {"from": "Ann", "to": "Robert"}),
     ("neighbors", {"name": "Ann"}),
     ("detect_conflicts", {"entity_data": {"observations": ["Ann does not drink oolong"]}}),
+    ("detect_memory_conflicts", {}),
     ("list_conflicts", {}),
     ("create_entities", {"entities": [{**ANN, "name": "Annie"}]}),
     ("resolve_conflict", {"conflict_data": {"entity_id": 3, "existing_id": 1, "conflict_type": "duplicate"}}),

@@ -19,16 +19,21 @@ BEES = {"name": "Carl", "entityType": "person", "observations": ["keeps eleven b
 KNOWS = {"from": "Ann", "to": "Bob", "relationType": "knows"}
 
 BEFORE: tuple[tuple[str, dict[str, Any]], ...] = (
-    ("create_entities", {"entities": [ANN, BOB, {**BOB, "name": "Twin"}, {**BOB, "name": "Gone"}]}),
-    ("create_entities", {"entities": [{**ANN, "name": "Annie"}, BEES, {**BEES, "name": "Carla"}]}),
+    (
+        "create_entities",
+        {"entities": [ANN, BOB, {**BOB, "name": "Twin"}, {**BOB, "name": "Gone"}], "check_conflicts": False},
+    ),
+    (
+        "create_entities",
+        {"entities": [{**ANN, "name": "Annie"}, BEES, {**BEES, "name": "Carla"}], "check_conflicts": False},
+    ),
     ("create_relations", {"relations": [KNOWS]}),
     ("memory_branch", {"entity_name": "Ann", "branch_name": "idea"}),
     ("add_observations", {"observations": [{"entityName": "Ann", "contents": ["sings"]}], "branch": "idea"}),
     ("memory_branch", {"entity_name": "Bob", "branch_name": "spare", "checkout": False}),
     ("delete_entities", {"entityNames": ["Gone"]}),
-    ("detect_conflicts", {"entity_name": "Bob"}),
     ("detect_conflicts", {"entity_name": "Carl"}),
-    ("resolve_conflict", {"conflict_id": 2, "strategy": "merge"}),
+    ("resolve_conflict", {"conflict_id": 1, "strategy": "merge"}),
     ("save_skill", {"name": "double", "code": "result = n * 2", "description": "twice"}),
 )
 
@@ -54,9 +59,8 @@ WRITES: dict[str, dict[str, Any]] = {
     "memory_checkout": {"entity_name": "Ann", "branch_name": "main"},
     "memory_merge": {"entity_name": "Ann", "source_branch": "idea"},
     "delete_branch": {"entity_name": "Bob", "branch_name": "spare"},
-    "detect_conflicts": {"entity_name": "Annie"},
-    "resolve_conflict": {"conflict_id": 1, "strategy": "merge"},
-    "reopen_conflict": {"conflict_id": 2},
+    "resolve_conflict": {"conflict_data": {"entity_id": 2, "existing_id": 3, "conflict_type": "duplicate"}},
+    "reopen_conflict": {"conflict_id": 1},
     "delete_skill": {"name": "double"},
     "promote_to_tier": {"entityName": "Ann", "new_tier": "semantic", "reason": "it lasts"},
 }

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
+
+from enhanced_memory.service.dispatcher import MemoryDBService
 
 
 def detect(ask: Any, *observations: str, name: str = "new", **more: Any) -> list[dict[str, Any]]:
@@ -75,3 +81,161 @@ def test_a_duplicate_is_found_wherever_it_lies(ask: Any, remember: Any) -> None:
 def test_one_of_data_and_name_is_needed(ask: Any) -> None:
     assert ask("detect_conflicts")["code"] == "invalid_params"
     assert ask("detect_conflicts", entity_name="nobody")["code"] == "not_found"
+
+
+def test_entities_of_two_types_are_in_conflict_only_where_they_name_the_same_subject(ask: Any, remember: Any) -> None:
+    remember("Ann", "Prefers tea", "Lives in Graz")
+    remember("user", "User prefers tabs")
+    data = {"name": "new", "entityType": "preference", "observations": ["Prefers coffee"]}
+    assert ask("detect_conflicts", entity_data=data)["conflicts"] == []
+    data["observations"] = ["User prefers spaces"]
+    assert [c["existing_entity"] for c in ask("detect_conflicts", entity_data=data)["conflicts"]] == ["user"]
+
+
+def decide(path: Path, status: str) -> None:
+    """Set the status of every conflict on record."""
+    with sqlite3.connect(path) as connection:
+        connection.execute("UPDATE conflicts SET resolution_status = ?", (status,))
+    connection.close()
+
+
+@pytest.mark.parametrize("status", ["ignored", "resolved"])
+def test_what_was_decided_is_found_but_not_recorded_again(ask: Any, remember: Any, tmp_path: Path, status: str) -> None:
+    remember("old", "Ann likes mushrooms")
+    remember("new", "Ann does not like mushrooms", "Ann lives in Graz")
+    (first,) = ask("detect_conflicts", entity_name="new")["conflicts"]
+    decide(tmp_path / "memory.db", status)
+    (found,) = ask("detect_conflicts", entity_name="new")["conflicts"]
+    assert found["conflict_id"] == first["conflict_id"]
+    assert ask("detect_memory_conflicts")["conflicts"] == []
+    assert ask("list_conflicts")["conflicts"] == []
+    remember("old", "Ann lives in Linz")
+    (found,) = ask("detect_conflicts", entity_name="new")["conflicts"]
+    assert ask("list_conflicts")["conflicts"][0]["conflict_id"] == found["conflict_id"]
+
+
+# ------------------------------------------------------------------------------------------------ the whole namespace
+
+
+def test_the_whole_namespace_is_searched_and_what_is_found_recorded_once(ask: Any, remember: Any) -> None:
+    remember("a", "The user lives in Paris")
+    remember("b", "Deploys happen on Thursdays")
+    remember("c", "The user moved to Berlin")
+    remember("d", "Deploys happen on thursdays.")
+    remember("e", "The kitchen was painted green")
+    first = ask("detect_memory_conflicts")
+    assert {(c["entity"], c["existing_entity"], c["conflict_type"]) for c in first["conflicts"]} == {
+        ("c", "a", "update"),
+        ("d", "b", "duplicate"),
+    }
+    assert (first["total_conflicts"], first["by_type"]) == (2, {"duplicate": 1, "update": 1})
+    again = ask("detect_memory_conflicts")
+    assert again["conflicts"] == first["conflicts"]
+    assert ask("list_conflicts")["conflicts"] == first["conflicts"]
+
+
+def test_pages_of_a_search_are_of_that_search_and_a_later_one_ends_it(ask: Any, remember: Any) -> None:
+    for number in range(6):
+        remember(f"e{number}", f"Room {number // 2} is painted green")
+    page = ask("detect_memory_conflicts", limit=2)
+    assert (len(page["conflicts"]), page["total_conflicts"]) == (2, 3)
+    rest = ask("detect_memory_conflicts", limit=2, cursor=page["next_cursor"])
+    assert (len(rest["conflicts"]), rest["total_conflicts"], rest["next_cursor"]) == (1, 3, None)
+    ask("detect_memory_conflicts")
+    assert ask("detect_memory_conflicts", limit=2, cursor=page["next_cursor"])["code"] == "invalid_params"
+    assert ask("detect_memory_conflicts", cursor="nonsense")["code"] == "invalid_params"
+
+
+def test_among_many_entities_the_planted_pairs_are_found_and_progress_is_told(
+    ask: Any, service: MemoryDBService
+) -> None:
+    def sensor(number: int) -> list[str]:
+        return [f"Sensor {number} is used in hall {number % 7}", f"It was bought for {number * 13} euros"]
+
+    entities = [{"name": f"e{n}", "entityType": "thing", "observations": sensor(n)} for n in range(400)]
+    planted = {
+        "twin": (17, [text.upper() for text in sensor(17)], "duplicate"),
+        "half": (399, [sensor(399)[0], "Nobody knows who mounted the bracket there"], "update"),
+        "against": (250, ["Sensor 250 is not used in hall 5"], "contradiction"),
+    }
+    entities += [{"name": name, "entityType": "thing", "observations": p[1]} for name, p in planted.items()]
+    ask("create_entities", entities=entities, check_conflicts=False)
+    steps: list[tuple[int, int]] = []
+    begun = service.running.begun
+
+    @contextmanager
+    def watched(method: str, namespace: str) -> Iterator[Any]:
+        with begun(method, namespace) as tell:
+
+            def note(done: int, total: int) -> None:
+                steps.append((done, total))
+                tell(done, total)
+
+            yield note
+
+    service.running.begun = watched  # type: ignore[method-assign]
+    found = ask("detect_memory_conflicts", limit=1000)
+    told = {(c["entity"], c["existing_entity"], c["conflict_type"]) for c in found["conflicts"]}
+    assert {(name, f"e{number}", kind) for name, (number, _, kind) in planted.items()} <= told
+    assert steps == sorted(steps, key=lambda step: step[0])
+    assert steps[-1][0] == steps[-1][1] > 400
+
+
+def test_a_search_of_one_type_leaves_the_others_out(ask: Any, remember: Any) -> None:
+    for number, type_ in enumerate(["dog", "dog", "cat", "cat"]):
+        remember(f"e{number}", f"The {type_} sleeps under the old stove", type_=type_)
+    found = ask("detect_memory_conflicts", entity_type="cat")["conflicts"]
+    assert [(c["entity"], c["existing_entity"]) for c in found] == [("e3", "e2")]
+
+
+# ------------------------------------------------------------------------------------------------ what is written
+
+
+def create(ask: Any, name: str, *observations: str, **more: Any) -> dict[str, Any]:
+    entity = {"name": name, "entityType": "thing", "observations": list(observations)}
+    reply: dict[str, Any] = ask("create_entities", entities=[entity], **more)
+    return reply
+
+
+def test_a_write_tells_and_records_what_it_is_in_conflict_with(ask: Any) -> None:
+    assert "conflicts" not in create(ask, "old", "Ann likes mushrooms")["results"][0]
+    (conflict,) = create(ask, "new", "Ann does not like mushrooms")["results"][0]["conflicts"]
+    assert (conflict["existing_entity"], conflict["conflict_type"]) == ("old", "contradiction")
+    assert ask("list_conflicts")["conflicts"][0]["conflict_id"] == conflict["conflict_id"]
+    create(ask, "third", "The oven is from 1990")
+    added = ask("add_observations", observations=[{"entityName": "third", "contents": ["Ann hates mushrooms"]}])
+    assert "old" in {c["existing_entity"] for c in added["results"][0]["conflicts"]}
+
+
+def test_nothing_is_told_where_it_is_not_asked_for_or_nothing_was_new(ask: Any) -> None:
+    create(ask, "old", "Ann likes mushrooms")
+    reply = create(ask, "new", "Ann does not like mushrooms", check_conflicts=False)
+    assert reply.keys() | reply["results"][0].keys() & {"conflicts", "conflicts_checked"} == {"success", "results"}
+    assert ask("list_conflicts")["conflicts"] == []
+    assert "conflicts" not in create(ask, "new", "Ann does not like mushrooms")["results"][0]
+
+
+def test_a_conflict_that_was_ignored_is_not_told_by_later_writes(ask: Any, tmp_path: Path) -> None:
+    create(ask, "old", "Ann likes mushrooms")
+    create(ask, "new", "Ann does not like mushrooms")
+    decide(tmp_path / "memory.db", "ignored")
+    added = ask("add_observations", observations=[{"entityName": "new", "contents": ["Her oven is from 1990"]}])
+    assert "conflicts" not in added["results"][0]
+    assert ask("list_conflicts")["conflicts"] == []
+
+
+def test_a_repeated_write_gets_the_first_reply_with_its_conflicts(ask: Any) -> None:
+    create(ask, "old", "Ann likes mushrooms")
+    first = create(ask, "new", "Ann does not like mushrooms", request_id="r1")
+    assert first["results"][0]["conflicts"]
+    create(ask, "third", "Ann does not like mushrooms")
+    assert create(ask, "new", "Ann does not like mushrooms", request_id="r1") == first
+
+
+def test_where_there_is_no_time_for_a_check_the_reply_says_so(ask: Any, service: MemoryDBService) -> None:
+    create(ask, "old", "Ann likes mushrooms")
+    service._service.checks.spend(1_000)
+    first = create(ask, "new", "Ann does not like mushrooms", request_id="r1")
+    assert (first["conflicts_checked"], "conflicts" in first["results"][0]) == (False, False)
+    assert create(ask, "new", "Ann does not like mushrooms", request_id="r1") == first
+    assert ask("list_conflicts")["conflicts"] == []

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import random
+import string
 from pathlib import Path
 from typing import Any
 
 from enhanced_memory.service.dispatcher import MemoryDBService
+from enhanced_memory.settings import Settings
 
 TALK = """user: Always run the linter before committing.
 assistant: Sure, I will.
@@ -67,3 +70,91 @@ def test_secrets_are_replaced_before_anything_is_stored(service: MemoryDBService
 
 def test_a_model_that_is_not_there_is_a_clear_error(ask: Any) -> None:
     assert ask("auto_extract_facts", conversation_text="x", extractor="llm")["code"] == "invalid_params"
+
+
+def _random(count: int, signs: str, seed: int) -> str:
+    chance = random.Random(seed)
+    return "".join(chance.choices(signs, k=count))
+
+
+def fifty_secrets() -> list[tuple[str, str]]:
+    """Sentences a user may say, each with the secret in it: five of each of ten kinds, put together at random."""
+    alphanumeric, upper, hexadecimal = (
+        string.ascii_letters + string.digits,
+        string.ascii_uppercase + "234567",
+        "0123456789abcdef",
+    )
+    found = []
+    for seed in range(5):
+
+        def some(count: int, signs: str = alphanumeric, seed: int = seed) -> str:
+            return _random(count, signs, seed + count)
+
+        jwt = f"eyJ{some(20)}.eyJ{some(40)}.{some(43)}"
+        card = (
+            "4111 1111 1111 1111",
+            "5500-0055-5555-5559",
+            "378282246310005",
+            "6011000990139424",
+            "4012888888881881",
+        )[seed]
+        password = f"{('Tr0ub4dor', 'hunter2', 'correcthorse9', 'Sommer', 'x9Kq')[seed]}{seed}!zQ"
+        found += [
+            (f"We always use the key {'AK' + 'IA'}{some(16, upper)} for backups.", some(16, upper)),
+            (f"I always push with the token gh{'p'}_{some(36)} from my laptop.", some(36)),
+            (f"We deploy with the bot token {'xo' + 'xb'}-{some(12, string.digits)}-{some(24)} on Fridays.", some(24)),
+            (f"Always charge with {'sk'}_live_{some(26)} in production.", some(26)),
+            (f"I use the OpenAI key {'sk'}-proj-4{some(40)} at work.", some(40)),
+            (f"We always send the header Authorization: Bearer {jwt} to the gateway.", some(43)),
+            (f"I always pay with my card {card}.", card),
+            (f"My password for the server is {password} and I never change it.", password),
+            (f"We use the database postgres://admin:{password}x@db.internal:5432/app for tests.", f"{password}x"),
+            (
+                f"I keep the key here: -----BEGIN {'RSA PRIVATE'} KEY-----\n{some(64, hexadecimal)}\n"
+                f"-----END {'RSA PRIVATE'} KEY----- and we always use it.",
+                some(64, hexadecimal),
+            ),
+        ]
+    return found
+
+
+def everything_stored(service: MemoryDBService, folder: Path) -> bytes:
+    """The bytes of all of the database's files, and what its blobs hold when they are unpacked."""
+    entities = service.handle_request({"method": "read_graph", "params": {"limit": 1000}})
+    history = [
+        service.handle_request({"method": "memory_history", "params": {"entity_name": entity["name"]}})
+        for entity in entities["entities"]
+    ]
+    files = b"".join(path.read_bytes() for path in folder.iterdir() if path.is_file())
+    return files + json.dumps([entities, history], ensure_ascii=False).encode()
+
+
+def test_of_fifty_planted_secrets_none_is_stored(ask: Any, service: MemoryDBService, tmp_path: Path) -> None:
+    planted = fifty_secrets()
+    assert len({secret for _, secret in planted}) == 50
+    talk = "\n".join(f"user: {sentence}" for sentence, _ in planted)
+    reply = ask("auto_extract_facts", conversation_text=talk, session_id="s1", threshold=0.0)
+    assert reply["stored"] is True
+    assert reply["count"] == 10  # of each kind, the five sentences are the same without their secrets
+    assert sum(reply["secrets"].values()) >= 50
+    stored = everything_stored(service, tmp_path) + json.dumps(reply, ensure_ascii=False).encode()
+    assert [secret for _, secret in planted if secret.encode() in stored] == []
+
+
+def test_a_secret_in_the_note_or_the_name_of_the_session_is_not_stored(
+    ask: Any, service: MemoryDBService, tmp_path: Path
+) -> None:
+    secret = _random(36, string.ascii_letters + string.digits, 5)
+    label = f"gh{'p'}_{secret}"
+    first = ask("auto_extract_facts", conversation_text=TALK, session_id=label, extraction_context=f"from {label}")
+    other = ask("auto_extract_facts", conversation_text=TALK, session_id=f"{label}x")
+    assert first["facts"][0]["name"] != other["facts"][0]["name"]
+    assert secret.encode() not in everything_stored(service, tmp_path) + json.dumps([first, other]).encode()
+
+
+def test_masking_can_be_switched_off(tmp_path: Path) -> None:
+    service = MemoryDBService(Settings.load({"db_path": str(tmp_path / "m.db")}, {"MEMORY_MASK_SECRETS": "0"}))
+    talk = "user: I always pay with my card 4111 1111 1111 1111."
+    reply = service.handle_request({"method": "auto_extract_facts", "params": {"conversation_text": talk}})
+    service.close()
+    assert (reply["secrets"], "4111 1111" in texts(reply)) == ({}, True)

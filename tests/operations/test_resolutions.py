@@ -24,11 +24,13 @@ OLD, NEW = ["Ann likes tea", "Ann lives in Graz"], ["Ann likes tea", "Ann plays 
 
 
 @pytest.fixture
-def pair(ask: Any, remember: Any) -> int:
+def pair(ask: Any) -> int:
     """Ann, who is older, Annie and Bob with relations between them, and a recorded conflict; gives its number."""
-    remember("Ann", *OLD, type_="person")
-    remember("Annie", *NEW, type_="human", always_include=True, relevance_score=0.9)
-    remember("Bob", "Bob plays go")
+    ann = {"name": "Ann", "entityType": "person", "observations": OLD}
+    annie = {"name": "Annie", "entityType": "human", "observations": NEW, "always_include": True}
+    bob = {"name": "Bob", "entityType": "thing", "observations": ["Bob plays go"]}
+    for entity in (ann, {**annie, "relevance_score": 0.9}, bob):
+        assert ask("create_entities", entities=[entity], check_conflicts=False)["success"]
     relate(ask, "Annie", "Bob", "knows", strength=0.5, metadata={"since": 2020})
     relate(ask, "Ann", "Bob", "knows")
     relate(ask, "Ann", "Annie", "is")

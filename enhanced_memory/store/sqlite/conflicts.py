@@ -12,12 +12,15 @@ from typing import Any
 from enhanced_memory.store.base import Finding, Resolution
 from enhanced_memory.store.sqlite.scope import Scope
 
-_SELECT = (
-    "SELECT c.id, a.name, a.id, b.name, b.id, c.conflict_type, c.confidence, c.suggested_action, c.evidence,"
-    " c.resolution_status, c.strategy, c.resolved_at, c.resolution_notes, c.undo"
+_FROM = (
     " FROM conflicts c JOIN entities a ON a.id = c.entity_id JOIN entities b ON b.id = c.conflicting_entity_id"
     " WHERE c.namespace_id = ?"
 )
+_SELECT = (
+    "SELECT c.id, a.name, a.id, b.name, b.id, c.conflict_type, c.confidence, c.suggested_action, c.evidence,"
+    f" c.resolution_status, c.strategy, c.resolved_at, c.resolution_notes, c.undo{_FROM}"
+)
+_LIVING = " AND a.deleted_at IS NULL AND b.deleted_at IS NULL"
 
 
 class SQLiteConflicts:
@@ -26,18 +29,23 @@ class SQLiteConflicts:
     def __init__(self, scope: Scope) -> None:
         self._scope = scope
 
-    def record(self, finding: Finding) -> int:
-        """Keep a finding as pending; its number, or that of the one kept for this pair and kind already.
+    def record(self, finding: Finding, run: str | None = None) -> int | None:
+        """Keep a finding as pending; its number, or that of the one that waits for this pair and kind already.
 
-        One that was decided counts as kept while both entities stayed and the finding shows nothing that it did not.
+        None where this pair and kind was decided on, both entities stayed, and the finding shows nothing that it did
+        not. `run` names the search of the whole namespace that found it.
         """
         known = self.find(finding.entity_id, finding.other_id, finding.kind)
         kept = None if known is None else self.get(known)
         if known is not None and kept is not None and _still_says(kept, finding):
+            if kept.resolution is not None:
+                return None
+            if run is not None:
+                self._scope.connection.execute("UPDATE conflicts SET run = ? WHERE id = ?", (run, known))
             return known
         row = self._scope.connection.execute(
             "INSERT INTO conflicts (namespace_id, entity_id, conflicting_entity_id, conflict_type, confidence,"
-            " suggested_action, detected_at, evidence) VALUES (?, ?, ?, ?, ?, ?, ?, ?) RETURNING id",
+            " suggested_action, detected_at, evidence, run) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING id",
             (
                 self._scope.own_namespace(),
                 finding.entity_id,
@@ -47,18 +55,34 @@ class SQLiteConflicts:
                 finding.action,
                 self._scope.now,
                 json.dumps([dict(each) for each in finding.evidence], ensure_ascii=False),
+                run,
             ),
         ).fetchone()
         return int(row[0])
 
     def page(self, status: str, after: int, limit: int) -> list[tuple[int, Finding]]:
         """Up to `limit` conflicts of a status numbered above `after`; pending ones only if both their entities live."""
-        living = " AND a.deleted_at IS NULL AND b.deleted_at IS NULL" if status == "pending" else ""
+        living = _LIVING if status == "pending" else ""
         rows = self._scope.connection.execute(
             f"{_SELECT} AND c.resolution_status = ? AND c.id > ?{living} ORDER BY c.id LIMIT ?",
             (self._scope.namespace_id, status, after, limit),
         )
         return [(row[0], _finding(row)) for row in rows]
+
+    def of_run(self, run: str, after: int, limit: int) -> list[tuple[int, Finding]]:
+        """Up to `limit` conflicts of a search, numbered above `after`, whose entities both live."""
+        rows = self._scope.connection.execute(
+            f"{_SELECT}{_LIVING} AND c.run = ? AND c.id > ? ORDER BY c.id LIMIT ?",
+            (self._scope.namespace_id, run, after, limit),
+        )
+        return [(row[0], _finding(row)) for row in rows]
+
+    def kinds_of_run(self, run: str) -> dict[str, int]:
+        """How many conflicts of each kind a search found whose entities both live."""
+        statement = (
+            f"SELECT c.conflict_type, count(*){_FROM}{_LIVING} AND c.run = ? GROUP BY c.conflict_type ORDER BY 1"
+        )
+        return dict(self._scope.connection.execute(statement, (self._scope.namespace_id, run)))
 
     def get(self, number: int) -> Finding | None:
         """The conflict of that number, or None."""

@@ -222,6 +222,8 @@ _THIRD = (
     " undone_at TIMESTAMP)",
     "CREATE INDEX idx_consolidations_run ON consolidations (run_id)",
     "CREATE INDEX idx_consolidations_entity ON consolidations (entity_id)",
+    "ALTER TABLE conflicts ADD COLUMN run TEXT",
+    "CREATE INDEX idx_conflicts_run ON conflicts (run) WHERE run IS NOT NULL",
 )
 """What version 3 adds."""
 

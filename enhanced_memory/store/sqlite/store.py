@@ -273,9 +273,10 @@ class SQLiteStore:
         self._writer.submit(work, timeout_s, alone=True)
 
     def gauges(self) -> Mapping[str, int]:
-        """queue_depth: writes that wait; commits and committed_requests since the start."""
+        """queue_depth: writes that wait; group_size: those committed together last; and counts since the start."""
         return {
             "queue_depth": self._writer.queue_depth,
+            "group_size": self._writer.group_size,
             "commits": self._writer.commits,
             "committed_requests": self._writer.committed_requests,
         }

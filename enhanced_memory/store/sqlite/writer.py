@@ -67,6 +67,7 @@ class Writer:
         self._waiting: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._closing = False
         connection.seen_at = time.monotonic()
+        self.group_size = 0  # requests in the last transaction, or in the one under way
         self.commits = 0
         self.committed_requests = 0
         self._thread = threading.Thread(target=self._run, name="writer", daemon=True)
@@ -185,6 +186,7 @@ class Writer:
         connection.deadline = float("inf")
         connection.execute("BEGIN IMMEDIATE")
         self._chores.begin_group()
+        self.group_size = len(group)
         for job in group:
             connection.execute("SAVEPOINT request")
             connection.deadline = job.deadline

@@ -1,0 +1,348 @@
+"""Detection: which memories are in conflict with some observations, as the operations on conflicts and entities ask it.
+
+Above it lie those operations; below it `rules.conflicts`, which decides, and the store's index, which finds what to
+decide on.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from enhanced_memory.rules import conflicts as rules
+from enhanced_memory.rules.blocking import Blocks, Candidate
+from enhanced_memory.rules.overlap import DUPLICATE, levelled
+from enhanced_memory.shapes import Conflict
+from enhanced_memory.store.base import Entity, Filter, Finding, Match
+
+if TYPE_CHECKING:
+    from enhanced_memory.context import Context
+
+_OBSERVATIONS = 50
+"""Observations of one entity that others are looked up for; and up to which two entities are compared whole."""
+
+_ROWS = 12
+_JUDGED = 8
+"""Rows to take from the index for each lookup, and observations to judge one against."""
+
+
+def conflicts_with(
+    ctx: Context,
+    name: str | None,
+    entity_type: str | None,
+    observations: Sequence[str],
+    threshold: float,
+    until: float = float("inf"),
+    looked_for: Sequence[str] | None = None,
+) -> tuple[list[Conflict], bool]:
+    """Memories in conflict with an entity of this name, type and observations, surest first; and whether all is told.
+
+    Of more than 50 observations the first count, or those of `looked_for`. What is not looked up by `until`
+    (time.monotonic) is left out.
+    """
+    found: list[Conflict] = []
+    wanted = observations if looked_for is None else looked_for
+    pairs, whole = _pairs(ctx, entity_type, wanted[:_OBSERVATIONS], until)
+    for entity, texts in pairs:
+        if entity.name == name and entity.namespace == ctx.store.namespace:
+            continue
+        if time.monotonic() > until:
+            whole = False
+            break
+        verdict = compared(entity, entity_type, observations, threshold, texts)
+        if verdict is not None:
+            found.append(told(entity, verdict))
+    found.sort(key=lambda conflict: (-conflict["confidence"], conflict["existing_id"]))
+    return found, whole
+
+
+def compared(
+    entity: Entity,
+    entity_type: str | None,
+    observations: Sequence[str],
+    threshold: float,
+    pairs: Sequence[tuple[str, str]],
+) -> rules.Verdict | None:
+    """What an entity is to another of this type and with these observations, when some pairs of them are looked at.
+
+    Where these say something and the lists are short, all are compared.
+    """
+    same_type = entity_type in (None, entity.entity_type)
+    old = entity.observations
+    verdict = rules.compare(old, observations, threshold=threshold, pairs=pairs, same_type=same_type)
+    if verdict is not None and max(len(old), len(observations)) <= _OBSERVATIONS:
+        verdict = rules.compare(old, observations, threshold=threshold, same_type=same_type) or verdict
+    return verdict
+
+
+def _pairs(
+    ctx: Context, entity_type: str | None, observations: Sequence[str], until: float
+) -> tuple[list[tuple[Entity, list[tuple[str, str]]]], bool]:
+    """Per entity that may be in conflict, its observations worth judging, each with the one it may be against."""
+    index = ctx.store.index
+    rows = index.rows()
+    asked: list[tuple[str, dict[str, int], list[tuple[int, int]]]] = []
+    whole = True
+    for observation in observations:
+        if time.monotonic() > until:
+            whole = False
+            break
+        often = index.frequencies(rules.looked_up(observation))
+        counts = {token: frequency.rows for token, frequency in often.items()}
+        places: dict[tuple[int, int], None] = {}
+        for lookup in rules.lookups(observation, counts, rows):
+            match = Match(
+                any_of=[(token,) for token in lookup.needed],
+                helpful=[(token,) for token in lookup.helpful],
+                all_of=[(token,) for token in lookup.together],
+            )
+            hits = index.best(match, Filter(), _ROWS)
+            if entity_type is not None and len(hits) == _ROWS:  # what is of the same type must not be crowded out
+                hits += index.best(match, Filter(entity_types=[entity_type]), _ROWS)
+            places.update(((hit.entity_id, hit.slot), None) for hit in hits if hit.slot)
+        asked.append((observation, counts, list(places)))
+    entities = ctx.store.entities.by_ids(list(dict.fromkeys(number for _, _, near in asked for number, _ in near)))
+    found: defaultdict[int, list[tuple[str, str]]] = defaultdict(list)
+    for observation, counts, near in asked:
+        texts = [(number, text) for number, slot in near if (text := _observation(entities.get(number), slot))]
+        likely = [texts[place] for place in rules.worth_judging(observation, [text for _, text in texts], counts)]
+        likely.sort(key=lambda each: entities[each[0]].entity_type != entity_type)
+        for number, text in likely[:_JUDGED]:
+            found[number].append((text, observation))
+    return [(entities[number], texts) for number, texts in found.items()], whole
+
+
+def _observation(entity: Entity | None, slot: int) -> str | None:
+    """What an index row says, if the entity can be read and still says it."""
+    position = None if entity is None or entity.damage is not None else entity.position(slot)
+    return None if entity is None or position is None else entity.observations[position]
+
+
+CHECK_S = 0.05
+"""Seconds within which a check of what was written ends."""
+
+
+def check_written(
+    ctx: Context, names: Sequence[str | None], texts: Sequence[Sequence[str]], reply: dict[str, Any]
+) -> Callable[[Context], dict[str, Any]] | None:
+    """Look for conflicts of entities just written with these observations; None where nothing is to be told.
+
+    What it returns records them as pending and adds them to the results of the reply. What was decided before, on the
+    same evidence, is not told again.
+    """
+    begun = time.monotonic()
+    found, whole = ctx.read(partial(_conflicts_of, names=names, texts=texts, until=begun + CHECK_S))
+    ctx.service.checks.spend(time.monotonic() - begun)
+    return partial(_completed, reply=reply, found=found, whole=whole) if found or not whole else None
+
+
+Written = tuple[str, int, list[Conflict]]
+"""Name and number of an entity, and its conflicts."""
+
+
+def _conflicts_of(
+    ctx: Context, names: Sequence[str | None], texts: Sequence[Sequence[str]], until: float
+) -> tuple[dict[int, Written], bool]:
+    """Per place in the batch, the conflicts of what was written; and whether there was time for all."""
+    found: dict[int, Written] = {}
+    for place, (name, observations) in enumerate(zip(names, texts, strict=True)):
+        entity = None if name is None else ctx.store.entities.find(name)
+        if entity is None:
+            continue
+        if time.monotonic() > until:
+            return found, False
+        context = entity.observations if len(entity.observations) <= _OBSERVATIONS else observations
+        conflicts, whole = conflicts_with(
+            ctx, entity.name, entity.entity_type, context, DUPLICATE, until, looked_for=observations
+        )
+        if conflicts:
+            found[place] = entity.name, entity.id, conflicts
+        if not whole:
+            return found, False
+    return found, True
+
+
+def _completed(ctx: Context, reply: dict[str, Any], found: Mapping[int, Written], whole: bool) -> dict[str, Any]:
+    """The reply with the conflicts, which are recorded."""
+    results = list(reply["results"])
+    for place, (name, number, conflicts) in found.items():
+        pending = record(ctx, name, number, conflicts)
+        if pending:
+            results[place] = {**results[place], "conflicts": pending}
+    return {**reply, "results": results, **({} if whole else {"conflicts_checked": False})}
+
+
+def told(entity: Entity, verdict: rules.Verdict) -> Conflict:
+    """A verdict on a memory as a reply tells it."""
+    return {
+        "existing_entity": entity.name,
+        "existing_id": entity.id,
+        "conflict_type": verdict.conflict_type,
+        "confidence": round(verdict.confidence, 3),
+        "suggested_action": verdict.suggested_action,
+        "details": verdict.details,
+        "evidence": [
+            {
+                "new": each.new,
+                "existing": each.existing,
+                "reason": each.reason,
+                "confidence": round(each.confidence, 3),
+            }
+            for each in verdict.evidence
+        ],
+    }
+
+
+def record(ctx: Context, name: str, number: int, found: Sequence[Conflict]) -> list[Conflict]:
+    """Keep conflicts of an entity as pending, and note their numbers in them; gives those that are pending now.
+
+    What was decided before, on the same evidence, stays decided; its number is that of the decision.
+    """
+    pending = []
+    for conflict in found:
+        kept = ctx.store.conflicts.record(finding(name, number, conflict))
+        if kept is not None:
+            pending.append(conflict)
+        else:
+            kept = ctx.store.conflicts.find(number, conflict["existing_id"], conflict["conflict_type"])
+        if kept is not None:
+            conflict["conflict_id"] = kept
+    return pending
+
+
+def finding(name: str, number: int, conflict: Conflict) -> Finding:
+    """A conflict of an entity as the store keeps it."""
+    return Finding(
+        entity=name,
+        entity_id=number,
+        other=conflict["existing_entity"],
+        other_id=conflict["existing_id"],
+        kind=conflict["conflict_type"],
+        confidence=conflict["confidence"],
+        action=conflict["suggested_action"],
+        evidence=[dict(each) for each in conflict["evidence"]],
+    )
+
+
+# ---------------------------------------------------------------------------------------------- the whole namespace
+
+_FEW = 300
+"""Entities up to which each is looked up in the index, which finds more than blocking: other words for the same."""
+
+_PAGE = 200
+"""Entities read at once."""
+
+_PAIRS_AT_ONCE = 40
+_MOST_PAIRS = 20_000
+"""Pairs of entities compared at once, and in all: the most alike of those that blocking gives."""
+
+_WRITE_S = 0.04
+"""Seconds for which recording holds the writer."""
+
+Found = tuple[str, int, Conflict]
+"""Name and number of the newer entity, and what it is to the older one."""
+
+
+def search_namespace(ctx: Context, threshold: float, entity_type: str | None) -> str:
+    """Find the conflicts among all entities, or those of a type, and record them; returns what the search is called.
+
+    Works in slices, between which others are served, and tells progress: entities read and pairs compared.
+    """
+    run, total = ctx.read(lambda inner: (inner.now, inner.store.entities.count(entity_type)))
+    if total <= _FEW:
+        found = _found_by_index(ctx, threshold, entity_type, total)
+    else:
+        found = _found_by_blocks(ctx, threshold, entity_type, total)
+    while found:
+        found = ctx.write(partial(_recorded_some, found=found, run=run))
+    return run
+
+
+def _found_by_index(ctx: Context, threshold: float, entity_type: str | None, total: int) -> list[Found]:
+    """What the entities of a small namespace are to one another, each looked up."""
+    found: list[Found] = []
+
+    def look(inner: Context, after: int) -> int | None:
+        """The entity behind that number against the older ones; its number, or None at the end."""
+        for entity in inner.store.entities.page(after, 1, entity_type):
+            for conflict in conflicts_with(inner, entity.name, entity.entity_type, entity.observations, threshold)[0]:
+                if conflict["existing_id"] < entity.id and entity_type in (None, _type_of(inner, conflict)):
+                    found.append((entity.name, entity.id, conflict))
+            return entity.id
+        return None
+
+    after, done = ctx.read(partial(look, after=0)), 0
+    while after is not None:
+        done += 1
+        ctx.progress(done, max(total, done))
+        after = ctx.read(partial(look, after=after))
+    return found
+
+
+def _type_of(ctx: Context, conflict: Conflict) -> str | None:
+    entity = ctx.store.entities.by_ids([conflict["existing_id"]]).get(conflict["existing_id"])
+    return None if entity is None else entity.entity_type
+
+
+def _found_by_blocks(ctx: Context, threshold: float, entity_type: str | None, total: int) -> list[Found]:
+    """What the entities of a large namespace are to one another, as far as they have nearly the same observations."""
+    blocks, after, done = Blocks(), 0, 0
+    while page := ctx.read(partial(_page, after=after, entity_type=entity_type)):
+        for entity in page:
+            if entity.damage is None:
+                blocks.add(entity.id, entity.observations)
+            _breathe()
+        after, done = page[-1].id, done + len(page)
+        ctx.progress(done, max(total, done) + _MOST_PAIRS)
+    candidates = blocks.pairs(_breathe)[:_MOST_PAIRS]
+    del blocks
+    found: list[Found] = []
+    for start in range(0, len(candidates), _PAIRS_AT_ONCE):
+        part = candidates[start : start + _PAIRS_AT_ONCE]
+        numbers = sorted({number for pair in part for number in (pair.first, pair.second)})
+        entities = ctx.read(partial(_by_ids, numbers=numbers))
+        for pair in part:
+            older, newer = entities.get(pair.first), entities.get(pair.second)
+            if older is not None and newer is not None and older.damage is None and newer.damage is None:
+                verdict = _verdict(older, newer, pair, threshold)
+                if verdict is not None:
+                    found.append((newer.name, newer.id, told(older, verdict)))
+            _breathe()
+        ctx.progress(done + start + len(part), done + len(candidates))
+    return found
+
+
+def _page(ctx: Context, after: int, entity_type: str | None) -> list[Entity]:
+    return ctx.store.entities.page(after, _PAGE, entity_type)
+
+
+def _by_ids(ctx: Context, numbers: Sequence[int]) -> dict[int, Entity]:
+    return ctx.store.entities.by_ids(numbers)
+
+
+def _verdict(older: Entity, newer: Entity, pair: Candidate, threshold: float) -> rules.Verdict | None:
+    """What two entities are to one another, by what blocking found alike and the observations that both have."""
+    old, new = older.observations, newer.observations
+    near = [(old[one], new[other]) for one, other in pair.near if one < len(old) and other < len(new)]
+    known = {levelled(text): text for text in reversed(old)}
+    same = [(known[level], text) for text in new if (level := levelled(text)) in known]
+    same_type = older.entity_type == newer.entity_type
+    return rules.compare(old, new, threshold=threshold, pairs=[*near, *same[:_OBSERVATIONS]], same_type=same_type)
+
+
+def _recorded_some(ctx: Context, found: list[Found], run: str) -> list[Found]:
+    """Record what there is time for, and return the rest."""
+    until = time.monotonic() + _WRITE_S
+    for done, (name, number, conflict) in enumerate(found, 1):
+        ctx.store.conflicts.record(finding(name, number, conflict), run)
+        if time.monotonic() > until:
+            return found[done:]
+    return []
+
+
+def _breathe() -> None:
+    """Let other threads run: without it each would wait for the interpreter's 5 ms, at every step it takes."""
+    time.sleep(0)

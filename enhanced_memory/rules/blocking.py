@@ -1,0 +1,201 @@
+"""Blocking: which of very many entities are worth comparing with one another, without comparing each with each.
+
+Above it lies the search of a whole namespace for conflicts; below it `rules.overlap`, `rules.stemming` and the stop
+words. Every observation gives a few keys: one of all its words, and for each word one of all the others. Observations
+that have a key in common say the same but for a word on either side: a value, a number, a negation, an opposite. In
+the same way every entity gives keys of its observations, so that entities are found which share nothing but
+observations that many have. A key that many share tells nothing and is passed over; so the work grows with the number
+of observations, not with its square, however few words a store is made of.
+
+Source of the method: keys with one part left out, as in deletion neighbourhoods for approximate matching (Bocek,
+Hunt and Stiller, "Fast similarity search in large dictionaries", 2007), over words instead of letters.
+"""
+
+from __future__ import annotations
+
+import itertools
+from array import array
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from enhanced_memory.rules import overlap
+from enhanced_memory.rules.stemming import stem
+from enhanced_memory.rules.text import STOP_WORDS
+
+MAX_OBSERVATIONS: Final = 50
+"""Observations of an entity that are looked at."""
+
+_MAX_WORDS: Final = 12
+"""Words of an observation of which each is left out once; of longer ones only whole texts are held together."""
+
+_LARGEST_BLOCK: Final = 12
+"""Observations or entities that may share a key and still be held against each other: 66 pairs."""
+
+_PARTS: Final = 64
+"""Parts into which keys are divided, so that only one is laid out at a time."""
+
+_MAX_PAIRS: Final = 200_000
+"""Pairs of entities kept at the most."""
+
+_MOST_OBSERVATIONS: Final = 2_000_000
+"""Observations of which words are left out; those beyond are held together as whole texts, which bounds the memory."""
+
+_MASK: Final = (1 << 62) - 1
+
+
+@dataclass(slots=True)
+class Likeness:
+    """What makes two entities worth comparing: places of the observations of the first that the second has word for
+    word, and up to four pairs of places of others that are nearly alike."""
+
+    same: set[int] = field(default_factory=set)
+    near: list[tuple[int, int]] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """Two entities worth comparing, by number, `first` the lower; `near` are pairs of places of their observations."""
+
+    first: int
+    second: int
+    worth: float
+    near: tuple[tuple[int, int], ...]
+
+
+class _Keys:
+    """Keys with the numbers of what has them, in parts; 12 bytes each."""
+
+    def __init__(self) -> None:
+        self._keys = [array("q") for _ in range(_PARTS)]
+        self._owners = [array("I") for _ in range(_PARTS)]
+
+    def add(self, key: int, owner: int) -> None:
+        part = key % _PARTS
+        self._keys[part].append(key)
+        self._owners[part].append(owner)
+
+    def blocks(self) -> Iterator[list[int]]:
+        """Owners that share a key, two and more; an empty list after each part, for whoever wants to pause."""
+        for part in range(_PARTS):
+            groups: dict[int, list[int]] = {}
+            first: dict[int, int] = {}
+            for key, owner in zip(self._keys[part], self._owners[part], strict=True):
+                met = first.setdefault(key, owner)
+                if met != owner:
+                    groups.setdefault(key, [met]).append(owner)
+            yield from groups.values()
+            self._keys[part], self._owners[part] = array("q"), array("L")
+            yield []
+
+
+class Blocks:
+    """Gathers the entities of a namespace, then tells which are worth comparing. About 150 bytes an observation."""
+
+    def __init__(self) -> None:
+        self._words: dict[str, int] = {}
+        self._numbers = array("q")
+        self._sizes = array("I")
+        self._owners = array("I")
+        self._places = array("I")
+        self._texts = array("q")
+        self._near = _Keys()
+        self._whole = _Keys()
+
+    def add(self, number: int, observations: Sequence[str]) -> None:
+        """Take in an entity."""
+        entity = len(self._numbers)
+        texts: dict[int, None] = {}
+        total = 0
+        self._numbers.append(number)
+        self._sizes.append(len(set(observations)))
+        for place, observation in enumerate(observations[:MAX_OBSERVATIONS]):
+            level = overlap.levelled.__wrapped__(observation)
+            text = hash(level) & _MASK
+            if text in texts:
+                continue
+            texts[text] = None
+            total += text * 0x9E3779B97F4A7C15 & _MASK
+            self._add_observation(entity, place, text, level)
+        total &= _MASK
+        self._whole.add(total, entity)
+        if len(texts) > 1:
+            for text in texts:
+                self._whole.add((total - (text * 0x9E3779B97F4A7C15 & _MASK)) & _MASK, entity)
+
+    def _add_observation(self, entity: int, place: int, text: int, level: str) -> None:
+        at = len(self._texts)
+        self._owners.append(entity)
+        self._places.append(place)
+        self._texts.append(text)
+        words = {self._words.get(word) or self._weight(word) for word in level.split()}
+        words.discard(-1)
+        if not 0 < len(words) <= _MAX_WORDS or at > _MOST_OBSERVATIONS:
+            self._near.add(text, at)
+            return
+        total = sum(words) & _MASK
+        self._near.add(total, at)
+        for word in words if len(words) > 1 else ():
+            self._near.add((total - word) & _MASK, at)
+
+    def _weight(self, word: str) -> int:
+        """A number for all forms of a word; -1 for one that says nothing."""
+        if word in STOP_WORDS:
+            weight = -1
+        else:
+            base = stem(word) if word.isascii() and word.isalpha() else word
+            weight = self._words.get(base) or hash(base) & _MASK | 1
+            self._words[base] = weight
+        self._words[word] = weight
+        return weight
+
+    def pairs(self, pause: Callable[[], None]) -> list[Candidate]:
+        """What is worth comparing, most alike first; `pause` is called now and then. It ends the gathering."""
+        found: dict[tuple[int, int], Likeness] = {}
+        for block in self._whole.blocks():
+            if not block:
+                pause()
+            if len(block) <= _LARGEST_BLOCK:
+                links: Iterator[tuple[int, int]] = itertools.combinations(block, 2)
+            else:
+                links = itertools.pairwise(block)
+            for one, other in links:
+                if len(found) < _MAX_PAIRS:
+                    found.setdefault((min(one, other), max(one, other)), Likeness())
+        certain = frozenset(found)
+        for block in self._near.blocks():
+            if not block:
+                pause()
+            elif len(block) <= _LARGEST_BLOCK:
+                self._hold(block, found)
+        return self._ranked(found, certain)
+
+    def _hold(self, block: list[int], found: dict[tuple[int, int], Likeness]) -> None:
+        """Note that these observations are alike."""
+        for one, other in itertools.combinations(block, 2):
+            first, second = self._owners[one], self._owners[other]
+            if first == second:
+                continue
+            if first > second:
+                first, second, one, other = second, first, other, one
+            known = found.get((first, second))
+            if known is None:
+                if len(found) >= _MAX_PAIRS:
+                    continue
+                known = found[first, second] = Likeness()
+            places = (self._places[one], self._places[other])
+            if self._texts[one] == self._texts[other]:
+                known.same.add(places[0])
+            elif len(known.near) < 4 and places not in known.near:
+                known.near.append(places)
+
+    def _ranked(self, found: dict[tuple[int, int], Likeness], certain: frozenset[tuple[int, int]]) -> list[Candidate]:
+        ranked = []
+        for (first, second), likeness in found.items():
+            size = max(self._sizes[first], self._sizes[second])
+            worth = (len(likeness.same) + len(likeness.near) / 2) / size + ((first, second) in certain)
+            if likeness.near or (first, second) in certain or len(likeness.same) / size > overlap.UPDATE:
+                one, two = self._numbers[first], self._numbers[second]
+                ranked.append(Candidate(one, two, worth, tuple(likeness.near)))
+        ranked.sort(key=lambda pair: (-pair.worth, pair.first, pair.second))
+        return ranked

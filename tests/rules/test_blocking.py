@@ -1,0 +1,58 @@
+"""Which of many entities are worth comparing."""
+
+from __future__ import annotations
+
+import itertools
+import random
+
+import pytest
+
+from enhanced_memory.rules.blocking import Blocks, Candidate
+
+WORDS = [a + b + c for a, b, c in itertools.product("bdfgk", "aeiou", "lmnrs")]
+
+
+def candidates(*entities: list[str]) -> list[Candidate]:
+    blocks = Blocks()
+    for number, observations in enumerate(entities, 1):
+        blocks.add(number, observations)
+    return blocks.pairs(lambda: None)
+
+
+def pairs(*entities: list[str]) -> set[tuple[int, int]]:
+    return {(pair.first, pair.second) for pair in candidates(*entities)}
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("The pump in hall seven leaks", "the pump  in hall seven leaks!"),
+        ("The pump in hall seven leaks", "The pump in hall eight leaks"),
+        ("Ann likes mushrooms", "Ann does not like mushrooms"),
+        ("The cache expires after 60 seconds", "The cache expires after 300 seconds"),
+        ("Backups run nightly on the server", "Backups run on the server"),
+    ],
+)
+def test_observations_that_differ_by_one_word_are_worth_comparing(one: str, other: str) -> None:
+    assert pairs([one], ["The oven is from 1990"], [other]) == {(1, 3)}
+
+
+def test_entities_that_share_more_than_a_third_of_what_they_say_are_worth_comparing() -> None:
+    shared = ["The pump in hall seven leaks", "Mireille keeps the ledger"]
+    others = ["A ferry brings salt", "Oats grow by the dam", "Nine geese fly north", "Copper pipes rust never"]
+    assert pairs([*shared, *others[:2]], [*shared, *others[2:]]) == {(1, 2)}
+    assert pairs([shared[0], *others[:3]], [shared[0], "x y", "z w", "v u"]) == set()
+
+
+def test_where_every_word_and_every_observation_is_common_the_same_entities_are_still_found() -> None:
+    chance = random.Random(4)
+    stock = [" ".join(chance.choices(WORDS[:30], k=6)) for _ in range(60)]
+    entities = [chance.sample(stock, 4) for _ in range(2_000)]
+    twin = entities[777][::-1]
+    found = pairs(*entities, twin)
+    assert (778, 2_001) in found
+    assert len(found) < 20_000
+
+
+def test_the_work_grows_with_the_entities_and_not_with_their_square() -> None:
+    assert len(candidates(*[["status active"] for _ in range(3_000)])) == 2_999
