@@ -61,6 +61,16 @@ class CodeOutcome(Protocol):
         """Calls by name."""
 
 
+class Upkeep(Protocol):
+    """Backups and checks of the store, made beside the requests."""
+
+    def backup(self, path: str | None, progress: Callable[[int, int], None]) -> Mapping[str, Any]:
+        """Make one: path, bytes, sha256, entities, problems, deleted."""
+
+    def verify(self, repair: bool, progress: Callable[[int, int], None]) -> Mapping[str, Any]:
+        """Check everything, and mend what can be derived: ok, checked, problems, problem_counts, repaired."""
+
+
 def _untold(done: int, total: int) -> None:
     """Progress of an operation that nobody waits long for."""
 
@@ -73,7 +83,8 @@ class Service:
     slices; `facts` gives the figures only the running service knows (uptime, connections, queue); `scrub` overwrites
     what was erased; `running` lists the long operations under way, as list_running tells them; `ask` has another
     operation answered, and raises where it fails; `run_code` executes code in the sandbox
-    (sandbox.supervisor.Supervisor.run); `meaning` is None where vectors are off.
+    (sandbox.supervisor.Supervisor.run); `upkeep` makes backups and checks the store;
+    `meaning` is None where vectors are off.
     """
 
     settings: Settings
@@ -84,6 +95,7 @@ class Service:
     running: Callable[[], list[dict[str, Any]]]
     ask: Callable[[Caller, str, Mapping[str, Any]], Mapping[str, Any]]
     run_code: Callable[..., CodeOutcome]
+    upkeep: Upkeep
     meaning: Meaning | None = None
 
 

@@ -67,6 +67,9 @@ class Settings:
         "Model for it: minilm, fastembed:MODEL or sentence-transformers:MODEL; nothing is downloaded.",
     )
     readers: int = _setting(4, "MEMORY_READERS", "Read-only database connections kept open.", 1, 64)
+    backup_dir: str = _setting(
+        "", "MEMORY_BACKUP_DIR", "Folder of backups that are given no path; empty: backups, beside the database."
+    )
 
     sandbox_allow_partial: bool = _setting(
         False,
@@ -89,7 +92,10 @@ class Settings:
                 values[spec.name] = _convert(spec, given)
         settings = cls(**values)
         return dataclasses.replace(
-            settings, db_path=_expand(settings.db_path), socket_path=_expand(settings.socket_path)
+            settings,
+            db_path=_expand(settings.db_path),
+            socket_path=_expand(settings.socket_path),
+            backup_dir=_expand(settings.backup_dir) if settings.backup_dir else "",
         )
 
 

@@ -76,7 +76,7 @@ WRITES = frozenset(
 )
 """Operations that change the store in one transaction: one may be sent again under the same request id."""
 
-LONG: frozenset[str] = frozenset([])
+LONG: frozenset[str] = frozenset(["backup", "verify_database"])
 """Operations that work in slices, and may take an hour."""
 
 
@@ -361,6 +361,14 @@ class AsyncMethods(ABC):
     async def describe(self) -> Reply:
         """List every operation with its words and the JSON Schema of its parameters and reply."""
         return await self.call("describe")
+
+    async def backup(self, path: str | None = None, *, request_id: str | None = None) -> Reply:
+        """Back up the whole store, all namespaces, into one compressed file that was checked after it was written."""
+        return await self.call("backup", _given({"path": path}), request_id=request_id)
+
+    async def verify_database(self, repair: bool = False, *, request_id: str | None = None) -> Reply:
+        """Check the whole store: every page, checksum and version, every entry of the index, the ends of relations."""
+        return await self.call("verify_database", {"repair": repair}, request_id=request_id)
 
     async def memory_history(
         self, entity_name: Name, branch: BranchName | None = None, limit: int = 20, cursor: Cursor | None = None
@@ -752,6 +760,14 @@ class BlockingMethods(ABC):
     def describe(self) -> Reply:
         """List every operation with its words and the JSON Schema of its parameters and reply."""
         return self.call("describe")
+
+    def backup(self, path: str | None = None, *, request_id: str | None = None) -> Reply:
+        """Back up the whole store, all namespaces, into one compressed file that was checked after it was written."""
+        return self.call("backup", _given({"path": path}), request_id=request_id)
+
+    def verify_database(self, repair: bool = False, *, request_id: str | None = None) -> Reply:
+        """Check the whole store: every page, checksum and version, every entry of the index, the ends of relations."""
+        return self.call("verify_database", {"repair": repair}, request_id=request_id)
 
     def memory_history(
         self, entity_name: Name, branch: BranchName | None = None, limit: int = 20, cursor: Cursor | None = None

@@ -23,9 +23,10 @@ from enhanced_memory.context import Caller, Context, Service
 from enhanced_memory.embedding.base import MINILM, Embedder, is_installed, open_embedder
 from enhanced_memory.errors import EnhancedMemoryError, Internal, InvalidParams, InvalidRequest, ShuttingDown
 from enhanced_memory.registry import Operation, find, operations
-from enhanced_memory.rules import text
 from enhanced_memory.sandbox.supervisor import Supervisor
+from enhanced_memory.service.analyser import WordAnalyser
 from enhanced_memory.service.embedding import VectorMaker
+from enhanced_memory.service.upkeep import Upkeep
 from enhanced_memory.settings import Settings
 from enhanced_memory.store.base import Store, Transaction
 from enhanced_memory.store.sqlite.store import SQLiteStore
@@ -33,14 +34,6 @@ from enhanced_memory.store.sqlite.store import SQLiteStore
 T = TypeVar("T")
 
 log = logging.getLogger(__name__)
-
-
-class _Analyser:
-    """The rules' analyser as the store wants it."""
-
-    version = text.ANALYSER_VERSION
-    label = staticmethod(text.analyse)
-    observation = staticmethod(text.subject_and_body)
 
 
 class Gauges:
@@ -95,13 +88,14 @@ class MemoryDBService:
         self.running = Running()
         self._closing = False
         self._store: Store = SQLiteStore(
-            self.settings.db_path, _Analyser(), readers=self.settings.readers, max_queue=self.settings.max_queue
+            self.settings.db_path, WordAnalyser(), readers=self.settings.readers, max_queue=self.settings.max_queue
         )
         self.meaning: VectorMaker | None = None
         if meaning_is_on:
             self.meaning = VectorMaker(self._store, wanted, lambda: embedder or open_embedder(wanted))
         elif self.settings.semantic == "auto" and wanted != MINILM:
             log.warning("search by meaning is off: the packages of %s are not installed", wanted)
+        self._upkeep = Upkeep(self._store, self.settings)
         self._sandbox = Supervisor(allow_partial=self.settings.sandbox_allow_partial)
         self._service = Service(
             settings=self.settings,
@@ -112,6 +106,7 @@ class MemoryDBService:
             running=self.running.told,
             ask=self._ask,
             run_code=self._sandbox.run,
+            upkeep=self._upkeep,
             meaning=self.meaning,
         )
 
@@ -142,6 +137,7 @@ class MemoryDBService:
         """Finish what was begun and close the store."""
         self.begin_shutdown()
         self._sandbox.close()
+        self._upkeep.close()
         if self.meaning is not None:
             self.meaning.close()
         self._store.close()
@@ -202,6 +198,9 @@ class MemoryDBService:
             "connections": self.gauges.connections,
             "uptime_s": time.monotonic() - self.gauges.started,
             "version": __version__,
+            "last_backup": self._upkeep.last_backup(),
+            "integrity": self._upkeep.integrity(),
+            "read_only": self._store.read_only,
         }
 
     @staticmethod
