@@ -95,7 +95,7 @@ class MemoryDBService:
             self.meaning = VectorMaker(self._store, wanted, lambda: embedder or open_embedder(wanted))
         elif self.settings.semantic == "auto" and wanted != MINILM:
             log.warning("search by meaning is off: the packages of %s are not installed", wanted)
-        self._upkeep = Upkeep(self._store, self.settings)
+        self.upkeep = Upkeep(self._store, self.settings)
         self._sandbox = Supervisor(allow_partial=self.settings.sandbox_allow_partial)
         self._service = Service(
             settings=self.settings,
@@ -106,7 +106,7 @@ class MemoryDBService:
             running=self.running.told,
             ask=self._ask,
             run_code=self._sandbox.run,
-            upkeep=self._upkeep,
+            upkeep=self.upkeep,
             meaning=self.meaning,
         )
 
@@ -137,7 +137,7 @@ class MemoryDBService:
         """Finish what was begun and close the store."""
         self.begin_shutdown()
         self._sandbox.close()
-        self._upkeep.close()
+        self.upkeep.close()
         if self.meaning is not None:
             self.meaning.close()
         self._store.close()
@@ -198,8 +198,8 @@ class MemoryDBService:
             "connections": self.gauges.connections,
             "uptime_s": time.monotonic() - self.gauges.started,
             "version": __version__,
-            "last_backup": self._upkeep.last_backup(),
-            "integrity": self._upkeep.integrity(),
+            "last_backup": self.upkeep.last_backup(),
+            "integrity": self.upkeep.integrity(),
             "read_only": self._store.read_only,
         }
 

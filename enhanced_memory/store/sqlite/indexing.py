@@ -43,9 +43,6 @@ ENTITY_OF_ROW = (
 )
 """The same in SQL."""
 
-EVERY_ENTITY = float("inf")
-"""Behind the last entity."""
-
 _INSERT = "INSERT INTO search_index (rowid, name, type, who, body) VALUES (?, ?, ?, ?, ?)"
 _DELETE = "INSERT INTO search_index (search_index, rowid, name, type, who, body) VALUES ('delete', ?, ?, ?, ?, ?)"
 
@@ -62,21 +59,21 @@ class IndexQueue:
     """
 
     def __init__(self) -> None:
-        self.known_up_to: float = EVERY_ENTITY
-        """While the index is made anew, the last entity that is in it: those behind it are taken as they are then."""
+        self.awaited = range(0)
+        """Entities that the index, which is being made anew, does not hold yet: they come as they are then."""
         self._settled: list[tuple[str, tuple[object, ...]]] = []  # of requests that succeeded, not yet written
         self._own: list[tuple[str, tuple[object, ...]]] = []  # of the request that runs
         self._exposed: list[tuple[str, tuple[object, ...]]] = []  # settled ones written inside its savepoint
 
     def insert(self, row: int, fields: Fields) -> None:
         """Add a row."""
-        if entity_and_slot(row)[0] > self.known_up_to:
+        if entity_and_slot(row)[0] in self.awaited:
             return
         self._own.append((_INSERT, (row, *map(" ".join, fields))))
 
     def delete(self, row: int, fields: Fields) -> None:
         """Take a row away; `fields` must be what it was inserted with."""
-        if entity_and_slot(row)[0] > self.known_up_to:
+        if entity_and_slot(row)[0] in self.awaited:
             return
         self._own.append((_DELETE, (row, *map(" ".join, fields))))
 

@@ -55,7 +55,7 @@ def open_database(path: str) -> Opened:
         try:
             with closing(open_reader(path)) as looking:
                 schema.known_version(looking)
-                damage = quick_problem(looking) if checked else _is_cut_off(looking, path)
+                damage = quick_problem(looking) if checked else None
         except sqlite3.DatabaseError as error:
             if _code(error) in _UNWRITABLE:
                 immutable, damage = _looked_at_immutable(path, checked)
@@ -67,7 +67,10 @@ def open_database(path: str) -> Opened:
             _refuse_old(path, immutable, f"it fails its check: {damage}")
             return Opened(None, f"it fails its check: {damage}", immutable, damage)
         writer = None
+        folder = os.path.dirname(os.path.realpath(path))
         try:
+            if not os.access(folder, os.W_OK):  # no lock can be made there either, so not even the file is written
+                raise _unwritable(folder)
             writer = open_writer(path)
             writer.execute("BEGIN IMMEDIATE")
             writer.execute("ROLLBACK")
@@ -76,7 +79,7 @@ def open_database(path: str) -> Opened:
                 writer.close()
             if _code(error) not in _UNWRITABLE:
                 raise
-            reason = f"its file or folder cannot be written ({error})"
+            reason = f"its file or folder takes no writes ({error})"
             _refuse_old(path, immutable, reason)
             return Opened(None, reason, immutable, checked=checked)
     return Opened(writer, None, checked=checked)
@@ -92,17 +95,7 @@ def _looked_at_immutable(path: str, checked: bool) -> tuple[bool, str | None]:
         )
     with closing(open_reader(path, immutable=True)) as looking:
         schema.known_version(looking)
-        return True, quick_problem(looking) if checked else _is_cut_off(looking, path)
-
-
-def _is_cut_off(connection: Connection, path: str) -> str | None:
-    """Whether a file is shorter than it says, which is seen without reading it."""
-    if os.path.exists(f"{path}-wal") and os.path.getsize(f"{path}-wal"):
-        return None  # pages may lie there alone
-    (pages,) = connection.execute("PRAGMA page_count").fetchone()
-    (page_bytes,) = connection.execute("PRAGMA page_size").fetchone()
-    missing = pages * page_bytes - os.path.getsize(path)
-    return f"its last {missing} bytes are missing" if missing > 0 else None
+        return True, quick_problem(looking) if checked else None
 
 
 def _refuse_old(path: str, immutable: bool, reason: str) -> None:
@@ -120,6 +113,12 @@ def _refuse_old(path: str, immutable: bool, reason: str) -> None:
             f"the database {path} has the older schema {version} and cannot be brought to {schema.CURRENT}: {reason}",
             hint="make it writable, or restore a backup with `enhanced-memory restore`",
         )
+
+
+def _unwritable(folder: str) -> sqlite3.Error:
+    error = sqlite3.OperationalError(f"nothing can be made in {folder}")
+    error.sqlite_errorcode = sqlite3.SQLITE_READONLY
+    return error
 
 
 def _code(error: sqlite3.Error) -> int:

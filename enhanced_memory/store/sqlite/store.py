@@ -43,7 +43,7 @@ from enhanced_memory.store.sqlite.copies import copy_database
 from enhanced_memory.store.sqlite.entities import SQLiteEntities
 from enhanced_memory.store.sqlite.history import SQLiteHistory
 from enhanced_memory.store.sqlite.index import FrequencyCache, SQLiteIndex
-from enhanced_memory.store.sqlite.indexing import EVERY_ENTITY, IndexQueue, entity_and_slot
+from enhanced_memory.store.sqlite.indexing import IndexQueue, entity_and_slot
 from enhanced_memory.store.sqlite.notes import SQLiteNotes
 from enhanced_memory.store.sqlite.opening import open_database
 from enhanced_memory.store.sqlite.relations import SQLiteRelations
@@ -457,35 +457,40 @@ class SQLiteStore:
             with _transaction(connection):
                 connection.execute("INSERT OR REPLACE INTO meta (key, value) VALUES ('analyser_version', '0')")
                 connection.execute("INSERT INTO search_index (search_index) VALUES ('delete-all')")
-            self._index_queue.known_up_to = 0
             (last,) = connection.execute("SELECT coalesce(max(id), 0) FROM entities").fetchone()
+            waiting.awaited = range(1, last + 1)
             return int(last)
 
         def fill(connection: Connection) -> None:
-            after = int(self._index_queue.known_up_to)
-            ids = connection.execute("SELECT id FROM entities WHERE id > ? ORDER BY id LIMIT ?", (after, _REINDEXED))
-            numbers = [row[0] for row in ids.fetchall()]
-            self._index_queue.begin_group()
-            self._index_queue.known_up_to = EVERY_ENTITY
-            scope = self._scope(connection, "default", self._clock.tick(), self._index_queue)
+            awaited = waiting.awaited
+            rows = connection.execute(
+                "SELECT id FROM entities WHERE id BETWEEN ? AND ? ORDER BY id LIMIT ?",
+                (awaited.start, awaited.stop - 1, _REINDEXED),
+            )
+            numbers = [row[0] for row in rows.fetchall()]
+            waiting.begin_group()
+            waiting.awaited = range(0)
+            scope = self._scope(connection, "default", self._clock.tick(), waiting)
             entities = SQLiteEntities(scope)
             try:
                 with _transaction(connection):
                     for entity in entities.by_ids(numbers).values():
                         entities.index_anew(entity)
                     scope.flush_index()
-                    if not numbers:
+                    if len(numbers) < _REINDEXED:
                         wanted = str(self._analyser.version)
                         connection.execute("UPDATE meta SET value = ? WHERE key = 'analyser_version'", (wanted,))
-                        return
             except BaseException:
-                self._index_queue.known_up_to = after
+                waiting.awaited = awaited
                 raise
-            self._index_queue.known_up_to = numbers[-1]
+            if len(numbers) == _REINDEXED:
+                waiting.awaited = range(numbers[-1] + 1, awaited.stop)
 
+        waiting = self._index_queue
         last = writer.submit(empty, _REPAIR_TIMEOUT_S, alone=True)
-        while self._index_queue.known_up_to < EVERY_ENTITY:
-            progress(int(self._index_queue.known_up_to), last)
+        writer.submit(fill, _REPAIR_TIMEOUT_S, alone=True)
+        while waiting.awaited:
+            progress(waiting.awaited.start, last)
             writer.submit(fill, _REPAIR_TIMEOUT_S, alone=True)
         return self.read(lambda tx: tx.index.rows(), "default", _REPAIR_TIMEOUT_S)
 
