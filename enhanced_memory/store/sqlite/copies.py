@@ -15,7 +15,7 @@ from enhanced_memory.errors import Corrupt
 from enhanced_memory.store.base import Analyser
 from enhanced_memory.store.sqlite import schema
 from enhanced_memory.store.sqlite.checking import Report, check, living_entities, table_counts
-from enhanced_memory.store.sqlite.connections import open_alone, open_reader, translated
+from enhanced_memory.store.sqlite.connections import Connection, open_alone, open_reader, translated
 
 HEADER_BYTES: Final = 100
 """What a database file begins with. Source: SQLite's file format."""
@@ -32,7 +32,7 @@ def copy_database(path: str, target: str, progress: Callable[[int, int], None]) 
     The copy is of one snapshot, page by page, read on a connection of its own: a writer is never waited for and never
     waits. `progress` is told pages done and pages in all, and may raise to stop.
     """
-    with translated(), closing(open_reader(path)) as source, closing(sqlite3.connect(target)) as copy:
+    with translated(), closing(_reader(path)) as source, closing(sqlite3.connect(target)) as copy:
         copy.execute("PRAGMA synchronous = OFF")  # whoever keeps the copy syncs it
         source.execute("BEGIN")  # held until the end, else every commit would have the copy begin anew
         counts = table_counts(source)
@@ -57,13 +57,13 @@ def check_copy(
 
 def check_live(path: str, analyser: Analyser, progress: Callable[[int, int], None]) -> Report:
     """The check of a database that a daemon has open: on a connection that only reads."""
-    with translated(), closing(open_reader(path, temporary=True)) as connection:
+    with translated(), closing(_reader(path)) as connection:
         return check(connection, analyser, progress)
 
 
 def count_entities(path: str) -> dict[str, int]:
     """Living entities of a database by namespace; it may be open elsewhere."""
-    with translated(), closing(open_reader(path)) as connection:
+    with translated(), closing(_reader(path)) as connection:
         return living_entities(connection)
 
 
@@ -75,6 +75,9 @@ def schema_of(path: str) -> int:
 
 def fold_log(path: str) -> bool:
     """Bring a database's write-ahead log into the file, so that the file is whole by itself; false if that fails."""
+    with open(path, "rb") as file:
+        if file.read(len(_MAGIC)) != _MAGIC:
+            return False
     try:
         with closing(open_alone(path)) as connection:
             connection.execute("PRAGMA synchronous = FULL")
@@ -83,6 +86,14 @@ def fold_log(path: str) -> bool:
     except sqlite3.Error:
         return False
     return not busy and mode == "delete" and not os.path.exists(f"{path}-wal")
+
+
+def _reader(path: str) -> Connection:
+    """A connection that only reads, and may make temporary tables; also where nothing can be made beside the file."""
+    log = f"{path}-wal"
+    if os.access(os.path.dirname(path), os.W_OK) or (os.path.exists(log) and os.path.getsize(log)):
+        return open_reader(path, temporary=True)
+    return open_reader(path, immutable=True, temporary=True)
 
 
 def expected_bytes(header: bytes) -> int:
