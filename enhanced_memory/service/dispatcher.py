@@ -1,8 +1,8 @@
 """The dispatcher: from a request to its reply.
 
 Above it lies the listener, which brings requests and takes replies; below it the operations and the store. It looks
-the operation up, checks the arguments, opens one transaction, calls the handler and makes the reply. It alone opens
-the store, and it alone says `success`.
+the operation up, checks the arguments, opens one transaction, calls the handler and makes the reply. In the
+daemon it alone opens the store, and it alone says `success`.
 """
 
 from __future__ import annotations
