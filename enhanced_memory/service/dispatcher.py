@@ -130,8 +130,9 @@ class MemoryDBService:
         return reply
 
     def begin_shutdown(self) -> None:
-        """From now on every new request is answered with `shutting_down`."""
+        """From now on every new request is answered with `shutting_down`, and so are backups and checks under way."""
         self._closing = True
+        self.upkeep.stop()
 
     def close(self) -> None:
         """Finish what was begun and close the store."""

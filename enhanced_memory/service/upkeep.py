@@ -113,12 +113,16 @@ class Upkeep:
         bad = start["status"] == "bad"
         return {"status": start["status"], "checked_at": start.get("checked_at"), "problems": int(bad)}
 
-    def close(self) -> None:
-        """End what is under way."""
+    def stop(self) -> None:
+        """Have what is under way end with ShuttingDown, soon."""
         self._closing.set()
         child = self._child
         if child is not None:
             child.kill()
+
+    def close(self) -> None:
+        """End what is under way, and wait for that."""
+        self.stop()
         with self._busy:
             pass
 
@@ -154,6 +158,7 @@ class Upkeep:
         ) as child:
             self._child = child
             try:
+                self._check_closing()
                 assert child.stdout is not None
                 for line in child.stdout:
                     self._check_closing()

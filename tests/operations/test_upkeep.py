@@ -180,6 +180,17 @@ def test_a_backup_and_a_check_at_once_are_refused_as_busy(service: MemoryDBServi
     assert ask("verify_database")["ok"]
 
 
+def test_a_check_under_way_ends_when_the_service_is_to_end(service: MemoryDBService, lived_in: None) -> None:
+    replies: list[dict[str, Any]] = []
+    asking = threading.Thread(target=lambda: replies.append(service.handle_request({"method": "verify_database"})))
+    asking.start()
+    while service.upkeep._child is None:
+        assert asking.is_alive()
+    service.begin_shutdown()
+    asking.join()
+    assert replies[0]["code"] == "shutting_down"
+
+
 # --------------------------------------------------------------------------------------------------------- checks
 
 
