@@ -25,6 +25,7 @@ KEPT: Final = timedelta(days=7)
 
 _TIME: Final = "%Y%m%dT%H%M%SZ"
 _CHUNK: Final = 1024 * 1024
+_SYNC_EVERY: Final = 2 * 1024 * 1024
 _GZIP: Final = 16 + zlib.MAX_WBITS
 _LEVEL: Final = 6
 _ROOM_LEFT: Final = 16 * 1024 * 1024
@@ -110,12 +111,17 @@ def pack(source: str, target: str, progress: Progress) -> str:
     """Compress a file into an existing one and sync it; returns the SHA-256 of what was written."""
     digest = hashlib.sha256()
     stream = zlib.compressobj(_LEVEL, zlib.DEFLATED, _GZIP)
-    size, done = os.path.getsize(source), 0
+    size, done, unsynced = os.path.getsize(source), 0, 0
     with open(source, "rb") as plain, open(target, "wb") as packed:
         while chunk := plain.read(_CHUNK):
             part = stream.compress(chunk)
             digest.update(part)
             packed.write(part)
+            unsynced += len(part)
+            if unsynced >= _SYNC_EVERY:  # a little at a time: syncing all of it at once would hold up the log's syncs
+                packed.flush()
+                os.fsync(packed.fileno())
+                unsynced = 0
             done += len(chunk)
             progress(done, size)
         end = stream.flush()
