@@ -76,6 +76,16 @@ class CodeOutcome(Protocol):
         """Calls by name."""
 
 
+class Upkeep(Protocol):
+    """Backups and checks of the store, made beside the requests."""
+
+    def backup(self, path: str | None, progress: Callable[[int, int], None]) -> Mapping[str, Any]:
+        """Make one: path, bytes, sha256, entities, problems, deleted."""
+
+    def verify(self, repair: bool, progress: Callable[[int, int], None]) -> Mapping[str, Any]:
+        """Check everything, and mend what can be derived: ok, checked, problems, problem_counts, repaired."""
+
+
 def _untold(done: int, total: int) -> None:
     """Progress of an operation that nobody waits long for."""
 
@@ -89,8 +99,8 @@ class Service:
     what was erased; `running` lists the long operations under way, as list_running tells them; `ask` has another
     operation answered, and raises where it fails; `run_code` executes code in the sandbox
     (sandbox.supervisor.Supervisor.run), `check_code` only compiles it there (Supervisor.check); `checks` tells whether
-    there is time to check what was written; `meaning` is None where vectors are off; `curating` is held by the curation
-    that is under way.
+    there is time to check what was written; `upkeep` makes backups and checks the store; `meaning` is None where
+    vectors are off; `curating` is held by the curation that is under way.
     """
 
     settings: Settings
@@ -103,6 +113,7 @@ class Service:
     run_code: Callable[..., CodeOutcome]
     check_code: Callable[[str], None]
     checks: Checks
+    upkeep: Upkeep
     meaning: Meaning | None = None
     curating: threading.Lock = field(default_factory=threading.Lock)
 

@@ -76,6 +76,9 @@ class Settings:
         True, "MEMORY_MASK_SECRETS", "Replace keys, tokens, card numbers and passwords in extracted facts by a mark."
     )
     readers: int = _setting(4, "MEMORY_READERS", "Read-only database connections kept open.", 1, 64)
+    backup_dir: str = _setting(
+        "", "MEMORY_BACKUP_DIR", "Folder of backups that are given no path; empty: backups, beside the database."
+    )
 
     sandbox_allow_partial: bool = _setting(
         False,
@@ -105,7 +108,11 @@ class Settings:
         settings = cls(**values)
         metrics = _expand(settings.metrics) if settings.metrics.endswith(".prom") else settings.metrics
         return dataclasses.replace(
-            settings, db_path=_expand(settings.db_path), socket_path=_expand(settings.socket_path), metrics=metrics
+            settings,
+            db_path=_expand(settings.db_path),
+            socket_path=_expand(settings.socket_path),
+            metrics=metrics,
+            backup_dir=_expand(settings.backup_dir) if settings.backup_dir else "",
         )
 
 

@@ -1035,3 +1035,32 @@ class DeletedSkill(TypedDict):
 
     deleted: str
     versions: int
+
+
+class BackupMade(TypedDict):
+    """Reply of backup. `problems` counts damaged things in the database, `deleted` names old backups."""
+
+    path: str
+    bytes: int
+    sha256: str
+    entities: int
+    problems: int
+    deleted: list[str]
+
+
+class Problem(TypedDict):
+    """One thing that is wrong: what kind, what about it, and which memory it belongs to, if to one."""
+
+    kind: str
+    detail: str
+    entity: NotRequired[str]
+
+
+class Verified(TypedDict):
+    """Reply of verify_database. `problem_counts` has all problems by kind, `problems` at most 50 of a kind."""
+
+    ok: bool
+    checked: dict[str, int]
+    problems: list[Problem]
+    problem_counts: dict[str, int]
+    repaired: dict[str, int]

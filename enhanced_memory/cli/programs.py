@@ -58,9 +58,14 @@ def mcp_command(session: Session, flags: tuple[str, ...]) -> NoReturn:
 
 def _become(session: Session, arguments: list[str]) -> NoReturn:
     """Replace this process by Python with `arguments`, the options of this run handed on as environment."""
+    os.execve(sys.executable, [sys.executable, *arguments], environment_of(session))  # noqa: S606 (no shell is wanted)
+
+
+def environment_of(session: Session) -> dict[str, str]:
+    """The environment of another program, with the options of this run in it."""
     settings = session.settings
     environment = dict(os.environ)
     for spec in dataclasses.fields(settings):
         if spec.name in session.flags:
             environment[spec.metadata["variable"]] = str(getattr(settings, spec.name))
-    os.execve(sys.executable, [sys.executable, *arguments], environment)  # noqa: S606 (no shell is wanted)
+    return environment

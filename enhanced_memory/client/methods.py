@@ -85,7 +85,9 @@ WRITES = frozenset(
 )
 """Operations that change the store in one transaction: one may be sent again under the same request id."""
 
-LONG: frozenset[str] = frozenset(["autonomous_curation", "detect_memory_conflicts", "undo_curation"])
+LONG: frozenset[str] = frozenset(
+    ["autonomous_curation", "backup", "detect_memory_conflicts", "undo_curation", "verify_database"]
+)
 """Operations that work in slices, and may take an hour."""
 
 TIMED = {"execute_code": 30.0, "run_skill": 30.0}
@@ -620,6 +622,14 @@ class AsyncMethods(ABC):
             {"limit": limit} | _given({"entityName": entityName, "run_id": run_id, "cursor": cursor}),
         )
 
+    async def backup(self, path: str | None = None, *, request_id: str | None = None) -> Reply:
+        """Back up the whole store, all namespaces, into one compressed file that was checked after it was written."""
+        return await self.call("backup", _given({"path": path}), request_id=request_id)
+
+    async def verify_database(self, repair: bool = False, *, request_id: str | None = None) -> Reply:
+        """Check the whole store: every page, checksum and version, every entry of the index, the ends of relations."""
+        return await self.call("verify_database", {"repair": repair}, request_id=request_id)
+
 
 class BlockingMethods(ABC):
     """Every operation, by way of `call`."""
@@ -1129,3 +1139,11 @@ class BlockingMethods(ABC):
             "list_transitions",
             {"limit": limit} | _given({"entityName": entityName, "run_id": run_id, "cursor": cursor}),
         )
+
+    def backup(self, path: str | None = None, *, request_id: str | None = None) -> Reply:
+        """Back up the whole store, all namespaces, into one compressed file that was checked after it was written."""
+        return self.call("backup", _given({"path": path}), request_id=request_id)
+
+    def verify_database(self, repair: bool = False, *, request_id: str | None = None) -> Reply:
+        """Check the whole store: every page, checksum and version, every entry of the index, the ends of relations."""
+        return self.call("verify_database", {"repair": repair}, request_id=request_id)

@@ -1,8 +1,8 @@
 """The dispatcher: from a request to its reply.
 
 Above it lies the listener, which brings requests and takes replies; below it the operations and the store. It looks
-the operation up, checks the arguments, opens one transaction, calls the handler and makes the reply. It alone opens
-the store, and it alone says `success`.
+the operation up, checks the arguments, opens one transaction, calls the handler and makes the reply. In the
+daemon it alone opens the store, and it alone says `success`.
 """
 
 from __future__ import annotations
@@ -32,12 +32,13 @@ from enhanced_memory.errors import (
     TimedOut,
 )
 from enhanced_memory.registry import After, Operation, find, operations
-from enhanced_memory.rules import text
 from enhanced_memory.sandbox.supervisor import Supervisor
 from enhanced_memory.service.allowance import Allowance
+from enhanced_memory.service.analyser import WordAnalyser
 from enhanced_memory.service.embedding import VectorMaker
 from enhanced_memory.service.scheduler import Scheduler
 from enhanced_memory.service.tally import OK, UNKNOWN, Tally
+from enhanced_memory.service.upkeep import Upkeep
 from enhanced_memory.service.vitals import Vitals
 from enhanced_memory.settings import Settings
 from enhanced_memory.store.base import Draft, Store, Transaction
@@ -46,14 +47,6 @@ from enhanced_memory.store.sqlite.store import SQLiteStore, utc_now
 T = TypeVar("T")
 
 log = logging.getLogger(__name__)
-
-
-class _Analyser:
-    """The rules' analyser as the store wants it."""
-
-    version = text.ANALYSER_VERSION
-    label = staticmethod(text.analyse)
-    observation = staticmethod(text.subject_and_body)
 
 
 class Gauges:
@@ -120,7 +113,7 @@ class MemoryDBService:
         self._closing = False
         self._store: Store = SQLiteStore(
             self.settings.db_path,
-            _Analyser(),
+            WordAnalyser(),
             readers=self.settings.readers,
             max_queue=self.settings.max_queue,
             clock=clock,
@@ -130,6 +123,7 @@ class MemoryDBService:
             self.meaning = VectorMaker(self._store, wanted, lambda: embedder or open_embedder(wanted))
         elif self.settings.semantic == "auto" and wanted != MINILM:
             log.warning("search by meaning is off: the packages of %s are not installed", wanted)
+        self.upkeep = Upkeep(self._store, self.settings)
         self._sandbox = Supervisor(
             allow_partial=self.settings.sandbox_allow_partial, wait_s=self.settings.operation_timeout_s
         )
@@ -143,6 +137,7 @@ class MemoryDBService:
             ask=self._ask,
             run_code=self._sandbox.run,
             check_code=self._sandbox.check,
+            upkeep=self.upkeep,
             meaning=self.meaning,
             checks=Allowance(self._is_busy),
         )
@@ -206,8 +201,9 @@ class MemoryDBService:
         return f"version {__version__}, SQLite {engine.engine_version}, schema {engine.schema_version}"
 
     def begin_shutdown(self) -> None:
-        """From now on every new request is answered with `shutting_down`."""
+        """From now on every new request is answered with `shutting_down`, and so are backups and checks under way."""
         self._closing = True
+        self.upkeep.stop()
 
     def close(self) -> None:
         """Finish what was begun and close the store."""
@@ -215,6 +211,7 @@ class MemoryDBService:
         if self._scheduler is not None:
             self._scheduler.close()
         self._sandbox.close()
+        self.upkeep.close()
         if self.meaning is not None:
             self.meaning.close()
         self._store.close()
@@ -314,6 +311,9 @@ class MemoryDBService:
             **self._vitals.figures(),
             "version": __version__,
             "sandbox": self._sandbox.confinement_report(),
+            "last_backup": self.upkeep.last_backup(),
+            "integrity": self.upkeep.integrity(),
+            "read_only": self._store.read_only,
         }
 
     @staticmethod

@@ -154,6 +154,9 @@ def _database_locked(db_path: str) -> Iterator[None]:
         os.makedirs(os.path.dirname(real_path), mode=0o700, exist_ok=True)
     except OSError as error:
         raise ServiceError(f"cannot make the folder of the database {db_path}: {error.strerror}") from error
+    if os.path.exists(real_path) and not os.access(os.path.dirname(real_path), os.W_OK):
+        yield  # no lock can be made beside it, and none is needed: the store opens it for reading only
+        return
     what, way_out = f"the database {db_path}", "choose another database with --db"
     with locked(f"{real_path}.lock", what, way_out), claimed(real_path, what, way_out):
         yield

@@ -815,6 +815,16 @@ class Requests(Protocol):
         """Drop the kept replies that tell any of these texts: they are to be erased."""
 
 
+class Notes(Protocol):
+    """What the service notes about the store itself, for its next start."""
+
+    def get(self, key: str) -> str | None:
+        """What was noted, or None."""
+
+    def put(self, key: str, value: str) -> None:
+        """Note it, in the place of what was noted before."""
+
+
 class Transaction(Protocol):
     """One consistent view of a namespace; in a write, all of its changes happen or none."""
 
@@ -869,6 +879,10 @@ class Transaction(Protocol):
     def requests(self) -> Requests:
         """First replies to writes that carried a request id."""
 
+    @property
+    def notes(self) -> Notes:
+        """What the service notes about the store."""
+
 
 @dataclass(frozen=True, slots=True)
 class Condition:
@@ -903,6 +917,34 @@ class Store(Protocol):
 
     def scrub(self, texts: Sequence[str], timeout_s: float) -> None:
         """Overwrite what was erased, these texts, wherever they may still lie; takes long."""
+
+    def copy(self, target: str, progress: Callable[[int, int], None]) -> Mapping[str, int]:
+        """Write the store as it stands now into the empty file `target`; returns the rows of its tables.
+
+        No writer waits. `progress` is told steps done and steps in all, and may raise to stop it. Raises: DiskFull.
+        """
+
+    def repair(
+        self,
+        *,
+        index: bool,
+        table_indexes: Sequence[str],
+        vectors: Sequence[int],
+        progress: Callable[[int, int], None],
+    ) -> Mapping[str, int]:
+        """Make anew what can be derived from the entities, in slices; nothing else is touched.
+
+        `index`: full text; `table_indexes`: the engine's own, by name; `vectors`: rows to drop, to be made again where
+        their observations are there. Returns how many of each. Raises: ReadOnly.
+        """
+
+    @property
+    def read_only(self) -> str | None:
+        """Why nothing can be written, or None."""
+
+    @property
+    def integrity(self) -> Mapping[str, str]:
+        """What the check at the start found: status ok, bad or unknown, with checked_at and problem where there are."""
 
     def gauges(self) -> Mapping[str, int]:
         """Figures of the engine: queue_depth, group_size, commits, committed_requests."""

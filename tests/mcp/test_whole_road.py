@@ -40,6 +40,8 @@ SESSION: tuple[tuple[str, dict[str, Any]], ...] = (
     ("export_graph", {}),
     ("get_memory_status", {}),
     ("get_system_health", {}),
+    ("backup", {}),
+    ("verify_database", {}),
     ("memory_commit", {"entity_name": "Ann", "message": "as told"}),
     ("memory_history", {"entity_name": "Ann"}),
     ("memory_diff", {"entity_name": "Ann", "version1": 1}),

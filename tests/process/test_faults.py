@@ -181,28 +181,6 @@ def test_a_full_disk_at_any_moment_leaves_every_write_whole_or_undone(
     assert {"a0", "a399"} & acknowledged
 
 
-def test_a_file_system_that_turned_read_only_is_told_and_read_on(
-    run_daemon: RunDaemon, start_daemon: StartDaemon, short_folder: Path
-) -> None:
-    """The folder is made read-only for everyone by a mount of its own over it."""
-    mounted = short_folder / "disk"
-    mounted.mkdir()
-    first = start_daemon(db=mounted / "memory.db")
-    assert first.ask("create_entities", create("kept"))["success"]
-    assert first.end(signal.SIGTERM) == 0
-    script = f'mount --bind "{mounted}" "{mounted}" && mount -o remount,bind,ro "{mounted}" && exec "$@"'
-    process = run_daemon(
-        "--db",
-        mounted / "memory.db",
-        "--socket",
-        short_folder / "other",
-        inside=["unshare", "--mount", "--map-root-user", "sh", "-c", script, "sh"],
-        stderr=subprocess.PIPE,
-    )
-    # A lock cannot be made there, so no daemon is certain to be alone; it does not start, and says why.
-    assert "Read-only file system" in refusal(process)
-
-
 # ------------------------------------------------------------------------------------- clients and the process itself
 
 

@@ -60,16 +60,24 @@ def open_writer(path: str) -> Connection:
     return connection
 
 
-def open_reader(path: str) -> Connection:
+def open_reader(path: str, *, immutable: bool = False, temporary: bool = False) -> Connection:
     """A connection that only reads: it never writes, and so never checkpoints.
 
     It has read once, so that the files are open: they stay the same whatever becomes of their names.
+    `immutable`: nothing can change the file, and beside it nothing can be made, as on a medium that is read-only.
+    `temporary`: it may make temporary tables in memory.
     """
-    connection = _open(path, "ro")
-    connection.execute("PRAGMA query_only = ON")
+    connection = _open(path, "ro&immutable=1" if immutable else "ro")
+    if not temporary:
+        connection.execute("PRAGMA query_only = ON")
     connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
     connection.execute("PRAGMA cache_size = -16384")
     return connection
+
+
+def open_alone(path: str) -> Connection:
+    """A connection to a database that nobody else has open, such as a copy; it takes the file as it is."""
+    return _open(path, "rw")
 
 
 def _open(path: str, mode: str) -> Connection:

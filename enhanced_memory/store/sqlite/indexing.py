@@ -72,16 +72,22 @@ class IndexQueue:
     """
 
     def __init__(self) -> None:
+        self.awaited = range(0)
+        """Entities that the index, which is being made anew, does not hold yet: they come as they are then."""
         self._settled: list[tuple[str, tuple[object, ...]]] = []  # of requests that succeeded, not yet written
         self._own: list[tuple[str, tuple[object, ...]]] = []  # of the request that runs
         self._exposed: list[tuple[str, tuple[object, ...]]] = []  # settled ones written inside its savepoint
 
     def insert(self, row: int, fields: Fields) -> None:
         """Add a row."""
+        if entity_and_slot(row)[0] in self.awaited:
+            return
         self._own.append((_INSERT, (row, *fields)))
 
     def delete(self, row: int, fields: Fields) -> None:
         """Take a row away; `fields` must be what it was inserted with."""
+        if entity_and_slot(row)[0] in self.awaited:
+            return
         self._own.append((_DELETE, (row, *fields)))
 
     def begin_group(self) -> None:

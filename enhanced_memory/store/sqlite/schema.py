@@ -41,12 +41,7 @@ def prepare(connection: Connection, scope_of: Callable[[str], Scope]) -> None:
 
     Raises: Corrupt: it was made by a newer program, or is no database of ours.
     """
-    version = _version(connection)
-    if version > CURRENT:
-        raise Corrupt(
-            f"the database has schema {version}, made by a newer program; this one knows {CURRENT}",
-            hint="update enhanced-memory, or name another database",
-        )
+    version = known_version(connection)
     while version < CURRENT:
         connection.execute("BEGIN IMMEDIATE")
         try:
@@ -67,6 +62,18 @@ def prepare(connection: Connection, scope_of: Callable[[str], Scope]) -> None:
             if connection.in_transaction:
                 connection.execute("ROLLBACK")
             raise
+
+
+def known_version(connection: Connection) -> int:
+    """Where the database stands. Raises: Corrupt: it was made by a newer program, or is no database of ours."""
+    refuse_foreign(connection)
+    version = _version(connection)
+    if version > CURRENT:
+        raise Corrupt(
+            f"the database has schema {version}, made by a newer program; this one knows {CURRENT}",
+            hint="update enhanced-memory, or name another database",
+        )
+    return version
 
 
 def _version(connection: Connection) -> int:

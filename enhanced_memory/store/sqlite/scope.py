@@ -5,7 +5,7 @@ Above it lie the files of the tables; below it the connection.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
@@ -95,3 +95,20 @@ class Scope:
     def flush_index(self) -> None:
         """Let this transaction's searches see its own writes, and those of its group."""
         self.index_queue.flush(self.connection)
+
+
+class _NoAnalyser:
+    """For reads, which index nothing."""
+
+    version = 0
+
+    def label(self, _text: str, /) -> Sequence[str]:
+        return ()
+
+    def observation(self, _text: str, /) -> tuple[Sequence[str], Sequence[str]]:
+        return (), ()
+
+
+def reading_scope(connection: Connection, contents: Contents) -> Scope:
+    """Surroundings of reads outside a store: accesses are not counted, nothing is queued or indexed."""
+    return Scope(connection, "default", "", contents, _NoAnalyser(), IndexQueue(), Signs(), lambda _ids: None)

@@ -12,12 +12,13 @@ import sqlite3
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import closing, suppress
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager, suppress
 from datetime import UTC, datetime
+from functools import partial
 from typing import TypeVar
 
-from enhanced_memory.errors import Busy, ReadOnly, ShuttingDown
+from enhanced_memory.errors import Busy, Corrupt, ReadOnly, ShuttingDown
 from enhanced_memory.store.base import (
     Analyser,
     Branches,
@@ -28,6 +29,7 @@ from enhanced_memory.store.base import (
     Entities,
     History,
     Index,
+    Notes,
     Relations,
     Requests,
     Skills,
@@ -38,16 +40,20 @@ from enhanced_memory.store.base import (
 )
 from enhanced_memory.store.sqlite import dictionary, schema
 from enhanced_memory.store.sqlite.branches import SQLiteBranches
+from enhanced_memory.store.sqlite.checking import quick_problem
 from enhanced_memory.store.sqlite.codec import Codec, checksum, dictionary_of
 from enhanced_memory.store.sqlite.conflicts import SQLiteConflicts
-from enhanced_memory.store.sqlite.connections import BUSY_TIMEOUT_MS, Connection, open_reader, open_writer, translated
+from enhanced_memory.store.sqlite.connections import BUSY_TIMEOUT_MS, Connection, open_reader, translated
 from enhanced_memory.store.sqlite.contents import Contents
+from enhanced_memory.store.sqlite.copies import copy_database
 from enhanced_memory.store.sqlite.curation import SQLiteCuration
 from enhanced_memory.store.sqlite.drafts import Ready, ready_by_name
 from enhanced_memory.store.sqlite.entities import SQLiteEntities
 from enhanced_memory.store.sqlite.history import SQLiteHistory
 from enhanced_memory.store.sqlite.index import FrequencyCache, SQLiteIndex
-from enhanced_memory.store.sqlite.indexing import IndexQueue
+from enhanced_memory.store.sqlite.indexing import IndexQueue, entity_and_slot
+from enhanced_memory.store.sqlite.notes import SQLiteNotes
+from enhanced_memory.store.sqlite.opening import open_database
 from enhanced_memory.store.sqlite.relations import SQLiteRelations
 from enhanced_memory.store.sqlite.requests import KEEP_S, SQLiteRequests
 from enhanced_memory.store.sqlite.scope import Clock, Scope, earlier
@@ -76,6 +82,12 @@ _LOG_FRAMES = 256
 """Pages in the write-ahead log from which it is worth emptying when nothing else is to do: 1 MiB."""
 
 _NONE_READY: Mapping[str, Ready] = {}
+_REPAIR_TIMEOUT_S = 600.0
+"""How long a step of a repair may wait for its turn."""
+
+_REPAIRED_AT_ONCE = 500
+_REINDEXED = 40
+"""Entities whose index rows are made in one transaction of a repair: some 20 ms, which other writers wait."""
 
 log = logging.getLogger(__name__)
 
@@ -167,9 +179,18 @@ class SQLiteTransaction:
         """First replies to writes that carried a request id."""
         return SQLiteRequests(self._scope)
 
+    @property
+    def notes(self) -> Notes:
+        """What the service notes about the store."""
+        return SQLiteNotes(self._scope)
+
 
 class SQLiteStore:
-    """A database file. Its opener must be its only one; the daemon sees to that with a lock beside the file."""
+    """A database file. Its opener must be its only one; the daemon sees to that with a lock beside the file.
+
+    One that fails its check, or cannot be written, is opened read-only; a large one is checked while it is served, and
+    becomes read-only when it fails.
+    """
 
     def __init__(
         self,
@@ -195,23 +216,33 @@ class SQLiteStore:
         self._requests_expired_at = 0.0
         self._log_checked_at = 0
         self._closed = False
-        with translated():
-            if os.path.exists(path) and os.path.getsize(path):
-                with closing(open_reader(path)) as looking:
-                    schema.refuse_foreign(looking)
-            connection = open_writer(path)
-            schema.prepare(connection, lambda namespace: self._scope(connection, namespace, self._clock.tick()))
-            self._load_dictionaries(connection)
-            self._reindex_if_stale(connection)
-        self._writer_connection = connection
-        self._files = {name: os.stat(name) for name in (path, f"{path}-wal")}
+        opened = open_database(path)
+        self._read_only = opened.read_only
+        self._immutable = opened.immutable
+        self._integrity = self._checked(opened.damage) if opened.checked else {"status": "unknown"}
+        self._writer_connection = opened.writer
+        self._writer: Writer | None = None
+        self._checker: threading.Thread | None = None
+        self._checking: Connection | None = None
+        if opened.writer is not None:
+            self._prepare(opened.writer)
         self._reader_places = Turns(readers)
         self._readers: queue.SimpleQueue[Connection] = queue.SimpleQueue()
         with translated():
-            self._opened_readers = [open_reader(path) for _ in range(readers)]
+            self._opened_readers = [open_reader(path, immutable=self._immutable) for _ in range(readers)]
         for reader in self._opened_readers:
             self._readers.put(reader)
-        self._writer = Writer(connection, max_queue, self)
+        self._files: dict[str, os.stat_result] = {}
+        if self._read_only is None and self._writer_connection is not None:
+            self._files = {name: os.stat(name) for name in (path, f"{path}-wal")}
+            self._writer = Writer(self._writer_connection, max_queue, self)
+        else:
+            self._tell_read_only()
+            with closing(open_reader(path, immutable=self._immutable)) as reader, suppress(sqlite3.DatabaseError):
+                self._load_dictionaries(reader)
+        if not opened.checked and self._integrity["status"] == "unknown":
+            self._checker = threading.Thread(target=self._check_file, name="file check", daemon=True)
+            self._checker.start()
 
     # -------------------------------------------------------------------------------------------------- transactions
 
@@ -219,6 +250,7 @@ class SQLiteStore:
         self, work: Callable[[Transaction], T], namespace: str, timeout_s: float, drafts: Sequence[Draft] = ()
     ) -> T:
         """Run `work` alone, and return what it returned once it is synced to disk; `drafts` are made ready before."""
+        writer = self._open_writer()
         ready = ready_by_name(drafts, self._contents, self._analyser)
 
         def job(connection: Connection) -> T:
@@ -231,7 +263,7 @@ class SQLiteStore:
             self._index_queue.succeed()
             return result
 
-        done: T = self._writer.submit(job, timeout_s)
+        done: T = writer.submit(job, timeout_s)
         return done
 
     def read(self, work: Callable[[Transaction], T], namespace: str, timeout_s: float) -> T:
@@ -270,15 +302,49 @@ class SQLiteStore:
             connection.execute("VACUUM")
             connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
 
-        self._writer.submit(work, timeout_s, alone=True)
+        self._open_writer().submit(work, timeout_s, alone=True)
+
+    def copy(self, target: str, progress: Callable[[int, int], None]) -> Mapping[str, int]:
+        """Write the store as it stands now into the empty file `target`; returns the rows of its tables."""
+        return copy_database(self._path, target, progress)
+
+    def repair(
+        self,
+        *,
+        index: bool,
+        table_indexes: Sequence[str],
+        vectors: Sequence[int],
+        progress: Callable[[int, int], None],
+    ) -> Mapping[str, int]:
+        """Make anew what can be derived: the full-text index, SQLite's own indexes; drop vectors of nothing."""
+        writer = self._open_writer()
+        done = {"table_indexes": len(table_indexes), "vectors": len(vectors), "index_rows": 0}
+        for name in table_indexes:
+            writer.submit(partial(_reindex, name), _REPAIR_TIMEOUT_S, alone=True)
+        for start in range(0, len(vectors), _REPAIRED_AT_ONCE):
+            part = vectors[start : start + _REPAIRED_AT_ONCE]
+            writer.submit(partial(self._drop_vectors, part), _REPAIR_TIMEOUT_S)
+        if index:
+            done["index_rows"] = self._reindex_in_slices(writer, progress)
+        return done
+
+    @property
+    def read_only(self) -> str | None:
+        """Why nothing can be written, or None."""
+        return self._read_only
+
+    @property
+    def integrity(self) -> Mapping[str, str]:
+        """What the check at the start found: status ok, bad or unknown, with checked_at and problem where there are."""
+        return self._integrity
 
     def gauges(self) -> Mapping[str, int]:
         """queue_depth: writes that wait; group_size: those committed together last; and counts since the start."""
         return {
-            "queue_depth": self._writer.queue_depth,
-            "group_size": self._writer.group_size,
-            "commits": self._writer.commits,
-            "committed_requests": self._writer.committed_requests,
+            "queue_depth": 0 if self._writer is None else self._writer.queue_depth,
+            "group_size": 0 if self._writer is None else self._writer.group_size,
+            "commits": 0 if self._writer is None else self._writer.commits,
+            "committed_requests": 0 if self._writer is None else self._writer.committed_requests,
         }
 
     def condition(self) -> Condition:
@@ -294,7 +360,7 @@ class SQLiteStore:
             disk_free_bytes=disk_free_bytes,
             file_is_there=store_bytes is not None,
             writable=all(os.access(path, os.W_OK) for path in (self._path, os.path.dirname(self._path) or ".")),
-            writer_quiet_s=self._writer.quiet_s,
+            writer_quiet_s=0.0 if self._writer is None else self._writer.quiet_s,
         )
 
     def close(self) -> None:
@@ -302,12 +368,19 @@ class SQLiteStore:
         if self._closed:
             return
         self._closed = True
-        self._writer.close()
+        if self._writer is not None:
+            self._writer.close()
         if self._trainer is not None:
             self._trainer.join()
+        if self._checker is not None:
+            checking = self._checking
+            if checking is not None:
+                checking.deadline = 0.0  # its statement ends at its next look at the clock
+            self._checker.join()
         for connection in self._opened_readers:
             connection.close()
-        self._writer_connection.close()  # the last to close checkpoints and removes the write-ahead log
+        if self._writer_connection is not None:
+            self._writer_connection.close()  # the last to close checkpoints and removes the write-ahead log
 
     # -------------------------------------------------------------------------------------- the writer's other chores
 
@@ -341,6 +414,8 @@ class SQLiteStore:
 
     def tidy(self, connection: Connection, idle: bool) -> None:
         """About once a second: gathered accesses, expired request ids, the log's size, a new dictionary."""
+        if self._read_only is not None:
+            return
         with self._accesses_lock:
             counts, self._accesses = self._accesses, Counter()
         now = time.monotonic()
@@ -359,7 +434,7 @@ class SQLiteStore:
 
     def _shrink_log(self, connection: Connection) -> None:
         """Empty the write-ahead log when it has grown and nobody reads it; a reader is never waited for."""
-        if self._writer.commits == self._log_checked_at:
+        if self._writer is None or self._writer.commits == self._log_checked_at:
             return
         self._log_checked_at = self._writer.commits
         connection.execute("PRAGMA busy_timeout = 0")
@@ -371,6 +446,8 @@ class SQLiteStore:
             connection.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
 
     def _count_accesses(self, ids: Iterable[int]) -> None:
+        if self._read_only is not None:
+            return
         with self._accesses_lock:
             self._accesses.update(ids)
 
@@ -395,6 +472,112 @@ class SQLiteStore:
             self._count_accesses,
             ready,
         )
+
+    def _open_writer(self) -> Writer:
+        """The writer. Raises: ReadOnly: there is none, or writes would add to the damage."""
+        if self._writer is None or self._read_only is not None:
+            raise ReadOnly(
+                f"the database is open for reading only: {self._read_only}",
+                hint="see `enhanced-memory verify`; end the daemon, mend the cause or restore a backup, start it again",
+            )
+        return self._writer
+
+    # --------------------------------------------------------------------------------------------- the start's check
+
+    def _prepare(self, connection: Connection) -> None:
+        """Bring the schema up, read the dictionaries, renew a stale index; damage met here allows reading only."""
+        try:
+            with translated():
+                schema.prepare(connection, lambda namespace: self._scope(connection, namespace, self._clock.tick()))
+                self._load_dictionaries(connection)
+                self._reindex_if_stale(connection)
+        except Corrupt as error:
+            cause = error.__cause__
+            if not isinstance(cause, sqlite3.Error):
+                raise
+            with translated():
+                if schema.known_version(connection) < schema.CURRENT:
+                    raise
+            self._read_only = f"it fails its check: {cause}"
+            self._integrity = self._checked(str(cause))
+
+    def _checked(self, problem: str | None) -> dict[str, str]:
+        found = {"status": "ok" if problem is None else "bad", "checked_at": self._clock.now()}
+        return found if problem is None else {**found, "problem": problem}
+
+    def _check_file(self) -> None:
+        """SQLite's check of every page, beside the requests."""
+        try:
+            with closing(open_reader(self._path, immutable=self._immutable)) as connection:
+                self._checking = connection
+                problem = None if self._closed else quick_problem(connection)
+        except sqlite3.Error as error:
+            log.warning("the database could not be checked: %s", error)
+            return
+        if self._closed:
+            return
+        self._integrity = self._checked(problem)
+        if problem is not None and self._read_only is None:
+            self._read_only = f"it fails its check: {problem}"
+            self._tell_read_only()
+
+    def _tell_read_only(self) -> None:
+        log.error("the database %s is open for reading only: %s", self._path, self._read_only)
+
+    # -------------------------------------------------------------------------------------------------------- repair
+
+    def _drop_vectors(self, rows: Sequence[int], connection: Connection) -> None:
+        """Delete these vectors; those of observations that are there are made again."""
+        for row in rows:
+            self._signs.lose(connection.execute("DELETE FROM vectors WHERE row = ?", (row,)).rowcount)
+            self._signs.expect(entity_and_slot(row)[0])
+
+    def _reindex_in_slices(self, writer: Writer, progress: Callable[[int, int], None]) -> int:
+        """Empty the full-text index and fill it again, a few entities at a time; searches find what is in already.
+
+        Until the end the database says that its index is stale, so a start in between makes all of it anew.
+        """
+
+        def empty(connection: Connection) -> int:
+            with _transaction(connection):
+                connection.execute("INSERT OR REPLACE INTO meta (key, value) VALUES ('analyser_version', '0')")
+                connection.execute("INSERT INTO search_index (search_index) VALUES ('delete-all')")
+            (last,) = connection.execute("SELECT coalesce(max(id), 0) FROM entities").fetchone()
+            waiting.awaited = range(1, last + 1)
+            return int(last)
+
+        def fill(connection: Connection) -> None:
+            awaited = waiting.awaited
+            rows = connection.execute(
+                "SELECT id FROM entities WHERE id BETWEEN ? AND ? ORDER BY id LIMIT ?",
+                (awaited.start, awaited.stop - 1, _REINDEXED),
+            )
+            numbers = [row[0] for row in rows.fetchall()]
+            waiting.begin_group()
+            waiting.awaited = range(0)
+            scope = self._scope(connection, "default", self._clock.tick(), waiting)
+            entities = SQLiteEntities(scope)
+            try:
+                with _transaction(connection):
+                    for entity in entities.by_ids(numbers).values():
+                        entities.index_anew(entity)
+                    scope.flush_index()
+                    if len(numbers) < _REINDEXED:
+                        wanted = str(self._analyser.version)
+                        connection.execute("UPDATE meta SET value = ? WHERE key = 'analyser_version'", (wanted,))
+            except BaseException:
+                waiting.awaited = awaited
+                raise
+            if len(numbers) == _REINDEXED:
+                waiting.awaited = range(numbers[-1] + 1, awaited.stop)
+
+        waiting = self._index_queue
+        last = writer.submit(empty, _REPAIR_TIMEOUT_S, alone=True)
+        writer.submit(fill, _REPAIR_TIMEOUT_S, alone=True)
+        while waiting.awaited:
+            progress(waiting.awaited.start, last)
+            writer.submit(fill, _REPAIR_TIMEOUT_S, alone=True)
+        return self.read(lambda tx: tx.index.rows(), "default", _REPAIR_TIMEOUT_S)
 
     def _load_dictionaries(self, connection: Connection) -> None:
         """Give the codec the database's dictionaries; the newest packs what is written from now on."""
@@ -483,7 +666,7 @@ class SQLiteStore:
 
         try:
             data = dictionary.train(self.read(sample, "default", 30.0))
-            number = self._writer.submit(keep, 30.0)
+            number = self._open_writer().submit(keep, 30.0)
             self._codec.add_dictionary(number, data)
             self._codec.use_dictionary(number)
             log.info("dictionary %d made from %d entities", number, min(entities, _TRAIN_ON))
@@ -518,3 +701,21 @@ class SQLiteStore:
                     entities.index_anew(entity)
                 scope.flush_index()
                 after = page[-1].id
+
+
+def _reindex(name: str, connection: Connection) -> None:
+    """Make one of SQLite's own indexes anew."""
+    connection.execute('REINDEX "{}"'.format(name.replace('"', '""')))
+
+
+@contextmanager
+def _transaction(connection: Connection) -> Iterator[None]:
+    """A transaction of the writer's thread outside its groups."""
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+        connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise
