@@ -99,7 +99,8 @@ class Service:
     what was erased; `running` lists the long operations under way, as list_running tells them; `ask` has another
     operation answered, and raises where it fails; `run_code` executes code in the sandbox
     (sandbox.supervisor.Supervisor.run), `check_code` only compiles it there (Supervisor.check); `checks` tells whether
-    there is time to check what was written; `upkeep` makes backups and checks the store; `meaning` is None where
+    there is time to check what was written; `ask_model` gives a language model's answer to its instructions and a
+    prompt, or is None where none is connected; `upkeep` makes backups and checks the store; `meaning` is None where
     vectors are off; `curating` is held by the curation that is under way.
     """
 
@@ -115,6 +116,7 @@ class Service:
     checks: Checks
     upkeep: Upkeep
     meaning: Meaning | None = None
+    ask_model: Callable[[str, str, int], str] | None = None
     curating: threading.Lock = field(default_factory=threading.Lock)
 
 

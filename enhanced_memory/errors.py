@@ -19,7 +19,8 @@ Above it lies everything; below it nothing. Standard library only, since the cli
     │   ├── ShuttingDown        shutting_down
     │   ├── ReadOnly            read_only
     │   ├── DiskFull            disk_full
-    │   └── Corrupt             corrupt
+    │   ├── Corrupt             corrupt
+    │   └── ModelFailed         model_failed
     ├── CodeError               code that was to be executed
     │   ├── SandboxRejected     sandbox_rejected
     │   ├── SandboxError        sandbox_error
@@ -154,6 +155,12 @@ class Corrupt(ServiceError):
     """Stored bytes fail their check and are not used."""
 
     code = "corrupt"
+
+
+class ModelFailed(ServiceError):
+    """A language model could not be asked, or answered something else than it was asked for."""
+
+    code = "model_failed"
 
 
 class CodeError(EnhancedMemoryError):

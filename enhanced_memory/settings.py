@@ -72,6 +72,11 @@ class Settings:
     curation_interval_h: float = _setting(
         24.0, "MEMORY_CURATION_INTERVAL_H", "Hours from the end of one such curation to the next.", 0.1, 8_760
     )
+    llm_model: str = _setting(
+        "claude-haiku-4-5",
+        "MEMORY_LLM_MODEL",
+        "Model that extractor llm asks, with the extra anthropic and ANTHROPIC_API_KEY.",
+    )
     mask_secrets: bool = _setting(
         True, "MEMORY_MASK_SECRETS", "Replace keys, tokens, card numbers and passwords in extracted facts by a mark."
     )

@@ -755,8 +755,43 @@ class ExtractedEntity(TypedDict):
     evidence: list[FactEvidence]
 
 
+MODEL_TEXT: Final = 400
+"""Characters of a fact that a model states, and of a sentence as the model sees it."""
+
+
+@with_config(INPUT)
+class ModelFact(TypedDict):
+    """One fact as a language model answers it."""
+
+    sentence: Annotated[int, Field(ge=1, description="Number of the sentence that states it.")]
+    fact: Annotated[
+        str, Field(min_length=3, max_length=MODEL_TEXT, description="One sentence that stands alone, names kept.")
+    ]
+    kind: Literal["preference", "requirement", "rule", "usage", "identity", "decision", "plan", "event"]
+    negated: NotRequired[Annotated[bool, Field(description="Whether it denies or forbids.")]]
+    confidence: Annotated[float, Field(ge=0, le=1, description="How sure it is, and that it will matter.")]
+
+
+@with_config(INPUT)
+class ModelAnswer(TypedDict):
+    """What a language model answers to the prompt of prepare_extraction."""
+
+    facts: Annotated[list[ModelFact], Field(max_length=200)]
+
+
+class ExtractionPrompt(TypedDict):
+    """Reply of prepare_extraction; `prompt` is null where nothing is said. `max_tokens` bounds the answer."""
+
+    system: str
+    prompt: str | None
+    max_tokens: int
+
+
 class ExtractedFacts(TypedDict):
-    """Reply of auto_extract_facts; `count` is of facts, `secrets` how many of each kind were replaced by a mark."""
+    """Reply of auto_extract_facts; `count` is of facts, `secrets` how many of each kind were replaced by a mark.
+
+    `refused` counts facts of a model that nothing in the conversation bears out.
+    """
 
     facts: list[ExtractedEntity]
     count: int
@@ -764,6 +799,7 @@ class ExtractedFacts(TypedDict):
     entity_ids: list[int]
     session_id: str | None
     secrets: dict[str, int]
+    refused: NotRequired[int]
 
 
 class ConflictEvidence(TypedDict):

@@ -53,6 +53,7 @@ READS = frozenset(
         "neighbors",
         "open_nodes",
         "ping",
+        "prepare_extraction",
         "read_graph",
         "search_nodes",
         "what_changed",
@@ -354,6 +355,31 @@ class AsyncMethods(ABC):
                 "extractor": extractor,
                 "threshold": threshold,
             }
+            | _given({"session_id": session_id, "extraction_context": extraction_context}),
+            request_id=request_id,
+        )
+
+    async def prepare_extraction(self, conversation_text: str) -> Reply:
+        """Tell what to ask a language model of one's own to have it find the facts; complete_extraction takes its
+        answer."""
+        return await self.call("prepare_extraction", {"conversation_text": conversation_text})
+
+    async def complete_extraction(
+        self,
+        conversation_text: str,
+        answer: str,
+        session_id: Line | None = None,
+        auto_store: bool = True,
+        extraction_context: Message | None = None,
+        threshold: Fraction = 0.5,
+        *,
+        request_id: str | None = None,
+    ) -> Reply:
+        """Remember the facts that a language model of one's own found, as auto_extract_facts does with those of its
+        rules."""
+        return await self.call(
+            "complete_extraction",
+            {"conversation_text": conversation_text, "answer": answer, "auto_store": auto_store, "threshold": threshold}
             | _given({"session_id": session_id, "extraction_context": extraction_context}),
             request_id=request_id,
         )
@@ -884,6 +910,31 @@ class BlockingMethods(ABC):
                 "extractor": extractor,
                 "threshold": threshold,
             }
+            | _given({"session_id": session_id, "extraction_context": extraction_context}),
+            request_id=request_id,
+        )
+
+    def prepare_extraction(self, conversation_text: str) -> Reply:
+        """Tell what to ask a language model of one's own to have it find the facts; complete_extraction takes its
+        answer."""
+        return self.call("prepare_extraction", {"conversation_text": conversation_text})
+
+    def complete_extraction(
+        self,
+        conversation_text: str,
+        answer: str,
+        session_id: Line | None = None,
+        auto_store: bool = True,
+        extraction_context: Message | None = None,
+        threshold: Fraction = 0.5,
+        *,
+        request_id: str | None = None,
+    ) -> Reply:
+        """Remember the facts that a language model of one's own found, as auto_extract_facts does with those of its
+        rules."""
+        return self.call(
+            "complete_extraction",
+            {"conversation_text": conversation_text, "answer": answer, "auto_store": auto_store, "threshold": threshold}
             | _given({"session_id": session_id, "extraction_context": extraction_context}),
             request_id=request_id,
         )

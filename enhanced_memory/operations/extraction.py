@@ -6,16 +6,28 @@ import hashlib
 from collections import Counter
 from typing import TYPE_CHECKING, Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, TypeAdapter, ValidationError
 
-from enhanced_memory.errors import InvalidParams
+from enhanced_memory.errors import InvalidParams, ModelFailed
 from enhanced_memory.operations.entities import store_entity
 from enhanced_memory.registry import operation
-from enhanced_memory.rules import extraction, secrets
-from enhanced_memory.shapes import MAX_TYPE, ExtractedEntity, ExtractedFacts, Fraction, Line, Message
+from enhanced_memory.rules import asking, extraction, secrets
+from enhanced_memory.shapes import (
+    MAX_TYPE,
+    ExtractedEntity,
+    ExtractedFacts,
+    ExtractionPrompt,
+    Fraction,
+    Line,
+    Message,
+    ModelAnswer,
+)
 
 if TYPE_CHECKING:
     from enhanced_memory.context import Context
+
+_ANSWER: TypeAdapter[ModelAnswer] = TypeAdapter(ModelAnswer)
+_NOTHING = '{"facts": []}'
 
 _NOBODY = "user"
 """Whom a fact is about where the conversation names nobody."""
@@ -40,22 +52,90 @@ def auto_extract_facts(
     stored, unless the setting MEMORY_MASK_SECRETS is off, and counted in `secrets`. One entity per session and subject;
     a repeated call changes nothing. Lines and spans of the evidence count in the text after that replacement.
 
-    Raises: InvalidParams: a model was asked for, and none is there.
+    extractor llm asks a language model, which sees the conversation without its secrets and private passages.
+
+    Raises: InvalidParams: a model was asked for, and none is there. ModelFailed. TooLarge: too much for it at once.
     """
-    if extractor == "llm":
+    if extractor == "rules":
+        return _extracted(ctx, conversation_text, session_id, auto_store, extraction_context, threshold, None)
+    if ctx.service.ask_model is None:
         raise InvalidParams(
             "extractor 'llm' needs a model, and none is connected",
-            hint="leave extractor at rules",
+            hint="leave extractor at rules; or install enhanced-memory[anthropic], set ANTHROPIC_API_KEY for the daemon"
+            " and restart it",
             details={"path": "extractor"},
         )
-    text, masked = conversation_text, Counter[str]()
+    question = prepare_extraction(ctx, conversation_text)
+    if question["prompt"] is None:
+        answer = _NOTHING
+    else:
+        answer = ctx.service.ask_model(question["system"], question["prompt"], question["max_tokens"])
+    return _extracted(ctx, conversation_text, session_id, auto_store, extraction_context, threshold, answer)
+
+
+@operation(writes=False, transaction=False, administrative=True)
+def prepare_extraction(
+    ctx: Context,
+    conversation_text: Annotated[str, Field(description="The talk.")],
+) -> ExtractionPrompt:
+    """Tell what to ask a language model of one's own to have it find the facts; complete_extraction takes its answer.
+
+    The prompt holds the sentences of the conversation, without secrets and private passages, and the JSON Schema of the
+    answer.
+
+    Raises: TooLarge: too much for a model at once.
+    """
+    text = _masked(ctx, conversation_text)[0]
+    return {
+        "system": asking.SYSTEM,
+        "prompt": asking.prompt(text, _ANSWER.json_schema()),
+        "max_tokens": asking.ANSWER_TOKENS,
+    }
+
+
+@operation(writes=True, transaction=False, administrative=True, idempotent=True)
+def complete_extraction(
+    ctx: Context,
+    conversation_text: Annotated[str, Field(description="The talk that prepare_extraction was given.")],
+    answer: Annotated[str, Field(max_length=1_000_000, description="What the model answered.")],
+    session_id: Annotated[Line | None, Field(description="Which conversation; further calls add to its facts.")] = None,
+    auto_store: Annotated[bool, Field(description="Whether to remember the facts, or only to return them.")] = True,
+    extraction_context: Annotated[Message | None, Field(description="A note for the history.")] = None,
+    threshold: Annotated[Fraction, Field(description="Least confidence; higher keeps fewer, surer facts.")] = (
+        extraction.THRESHOLD
+    ),
+) -> ExtractedFacts:
+    """Remember the facts that a language model of one's own found, as auto_extract_facts does with those of its rules.
+
+    The answer is held to its schema, and a fact that nothing in the conversation bears out is refused.
+
+    Raises: ModelFailed: the answer is not what was asked for.
+    """
+    return _extracted(ctx, conversation_text, session_id, auto_store, extraction_context, threshold, answer)
+
+
+def _extracted(
+    ctx: Context,
+    conversation: str,
+    session_id: str | None,
+    auto_store: bool,
+    note: str | None,
+    threshold: float,
+    answer: str | None,
+) -> ExtractedFacts:
+    """The facts of a conversation, of a model's answer or where there is none by rules, stored unless told not to."""
+    text, masked = _masked(ctx, conversation)
     if ctx.service.settings.mask_secrets:
-        text, masked = secrets.redact(conversation_text)
         session_id = _without_secret(session_id)
-        extraction_context = extraction_context and secrets.redact(extraction_context)[0]
+        note = note and secrets.redact(note)[0]
+    refused = 0
+    if answer is None:
+        facts = extraction.extract(text, threshold=threshold)
+    else:
+        facts, refused = asking.facts_of(text, _understood(answer), threshold=threshold)
     session = session_id or "session"
     found: dict[str, ExtractedEntity] = {}
-    for fact in extraction.extract(text, threshold=threshold):
+    for fact in facts:
         name = _name(session, fact.subject)
         entity = found.setdefault(
             name,
@@ -82,8 +162,8 @@ def auto_extract_facts(
             )
     ids: list[int] = []
     if auto_store and found:
-        ids = ctx.write(lambda inner: [_stored(inner, entity, extraction_context) for entity in found.values()])
-    return {
+        ids = ctx.write(lambda inner: [_stored(inner, entity, note) for entity in found.values()])
+    told: ExtractedFacts = {
         "facts": list(found.values()),
         "count": sum(len(entity["observations"]) for entity in found.values()),
         "stored": bool(ids),
@@ -91,6 +171,29 @@ def auto_extract_facts(
         "session_id": session_id,
         "secrets": dict(masked),
     }
+    if answer is not None:
+        told["refused"] = refused
+    return told
+
+
+def _masked(ctx: Context, conversation: str) -> tuple[str, Counter[str]]:
+    """A conversation without its secrets, unless a setting lets them stay, and how many of each kind there were."""
+    return secrets.redact(conversation) if ctx.service.settings.mask_secrets else (conversation, Counter())
+
+
+def _understood(answer: str) -> ModelAnswer:
+    """A model's answer as data, whether or not it stands in a code block. Raises: ModelFailed."""
+    text = answer.strip().removeprefix("```json").removeprefix("```").removesuffix("```")
+    try:
+        understood: ModelAnswer = _ANSWER.validate_json(text)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_context=False, include_input=False)[0]
+        place = ".".join(map(str, first["loc"])) or "the whole"
+        raise ModelFailed(
+            f"the model did not answer as it was asked to: {place}: {first['msg']}",
+            hint="ask again, or leave extractor at rules",
+        ) from None
+    return understood
 
 
 def _without_secret(session: str | None) -> str | None:

@@ -36,6 +36,7 @@ from enhanced_memory.sandbox.supervisor import Supervisor
 from enhanced_memory.service.allowance import Allowance
 from enhanced_memory.service.analyser import WordAnalyser
 from enhanced_memory.service.embedding import VectorMaker
+from enhanced_memory.service.model import open_model
 from enhanced_memory.service.scheduler import Scheduler
 from enhanced_memory.service.tally import OK, UNKNOWN, Tally
 from enhanced_memory.service.upkeep import Upkeep
@@ -139,6 +140,7 @@ class MemoryDBService:
             check_code=self._sandbox.check,
             upkeep=self.upkeep,
             meaning=self.meaning,
+            ask_model=open_model(self.settings.llm_model, self.settings.operation_timeout_s),
             checks=Allowance(self._is_busy),
         )
         self._scheduler: Scheduler | None = None

@@ -32,7 +32,7 @@ BELOW = {
 """What each room may import beside itself. The command line may ask through the client; the wings never meet."""
 
 LIBRARIES = {
-    "service": {"click", "prometheus_client", "psutil"},
+    "service": {"anthropic", "click", "prometheus_client", "psutil"},
     "mcp": {"click", "fastmcp", "mcp"},
     "cli": {"click", "rich"},
     "operations": {"pydantic"},
@@ -43,7 +43,7 @@ LIBRARIES = {
 }
 """What each room may import of other people's packages; a room that is not here, nothing."""
 
-HEAVY = {"fastembed", "numpy", "onnxruntime", "prometheus_client", "sentence_transformers"}
+HEAVY = {"anthropic", "fastembed", "numpy", "onnxruntime", "prometheus_client", "sentence_transformers"}
 """Libraries that take long to load or may not be installed: imported where they are used, never with a module."""
 
 PURE = {

@@ -66,6 +66,8 @@ SESSION: tuple[tuple[str, dict[str, Any]], ...] = (
     ("autonomous_curation", {}),
     ("undo_curation", {"run_id": "last"}),
     ("auto_extract_facts", {"conversation_text": "user: Always run the linter before committing."}),
+    ("prepare_extraction", {"conversation_text": "user: I moved to Lisbon."}),
+    ("complete_extraction", {"conversation_text": "user: I moved to Lisbon.", "answer": '{"facts": []}'}),
     ("execute_code", {"code": "result = len(search_nodes('tea'))"}),
     ("save_skill", {"name": "count", "code": "result = len(search_nodes(word))", "description": "counts a word"}),
     ("run_skill", {"name": "count", "args": {"word": "tea"}}),
