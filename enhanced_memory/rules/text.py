@@ -245,8 +245,8 @@ def _analysed(chunk: str) -> _Chunk:
     if chunk in _ACRONYMS:
         return _Chunk((chunk.lower(),), (), (chunk.lower(),))
     if chunk.isascii() and chunk.isalpha() and (chunk.islower() or chunk.istitle()):  # most words, in short
-        tokens = (stem(chunk[:MAX_TOKEN].lower()),)
-        return _Chunk(() if chunk.lower() in STOP_WORDS else tokens, (), tokens)
+        alone = (stem(chunk[:MAX_TOKEN].lower()),)
+        return _Chunk(() if chunk.lower() in STOP_WORDS else alone, (), alone)
     spelled = _SPELLED.get(chunk[-1], "")
     chunk = _CLITIC.sub("", chunk.rstrip("+#"))
     if "'" in chunk and (contracted := chunk.replace("'", "").lower()) in STOP_WORDS:
