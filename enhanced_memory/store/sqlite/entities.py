@@ -357,9 +357,18 @@ class SQLiteEntities:
         execute = self._scope.connection.execute
         number = (self._scope.namespace_id,)
         live = "FROM entities WHERE namespace_id = ? AND deleted_at IS NULL"
+        by_namespace = dict(
+            execute(
+                "SELECT name, (SELECT count(*) FROM entities WHERE namespace_id = namespaces.id AND deleted_at IS NULL)"
+                " FROM namespaces ORDER BY id"
+            ).fetchall()
+        )
+        # Rows in the order of an index are all over the file: most of them are read faster as they lie.
+        most = 2 * by_namespace.get(self._scope.namespace, 0) > sum(by_namespace.values())
+        whole = live.replace("entities", "entities NOT INDEXED") if most else live
         entities, original, stored, pinned, extracted = execute(
             "SELECT count(*), coalesce(sum(original_size), 0), coalesce(sum(compressed_size), 0),"
-            f" coalesce(sum(always_include), 0), coalesce(sum(extraction_method = 'auto'), 0) {live}",
+            f" coalesce(sum(always_include), 0), coalesce(sum(extraction_method = 'auto'), 0) {whole}",
             number,
         ).fetchone()
         tiers = {"working": 0, "episodic": 0, "semantic": 0, "procedural": 0}
@@ -382,12 +391,6 @@ class SQLiteEntities:
             "SELECT count(*) FROM conflicts WHERE namespace_id = ? AND resolution_status = 'pending'", number
         ).fetchone()
         (pages,), (page_bytes,) = execute("PRAGMA page_count").fetchone(), execute("PRAGMA page_size").fetchone()
-        by_namespace = dict(
-            execute(
-                "SELECT n.name, count(e.id) FROM namespaces n LEFT JOIN entities e"
-                " ON e.namespace_id = n.id AND e.deleted_at IS NULL GROUP BY n.id ORDER BY n.id"
-            ).fetchall()
-        )
         return Statistics(
             entities=entities,
             relations=relations,
