@@ -601,7 +601,7 @@ class Index(Protocol):
         """How many rows the index holds, about."""
 
     def best(self, match: Match, wanted: Filter, limit: int) -> list[Hit]:
-        """The `limit` best rows, best first; for `all_of`, the newest that match, unranked."""
+        """The `limit` best rows, best first, the newest of equals; for `all_of`, the newest that match, unranked."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ import pytest
 from enhanced_memory.errors import Busy, Corrupt, DiskFull, ShuttingDown, TimedOut
 from enhanced_memory.rules import text
 from enhanced_memory.store.base import Change, Draft, Filter, Match, Transaction
+from enhanced_memory.store.sqlite.codec import dictionary_of
 from enhanced_memory.store.sqlite.indexing import entity_and_slot, row_number
 from enhanced_memory.store.sqlite.store import SQLiteStore
 from tests.store.conftest import Analyser, Run
@@ -310,6 +311,91 @@ def test_a_first_version_tells_what_its_entitys_row_told_before_it_changed(write
     assert read(first) == told
     then = read(lambda tx: tx.history.at(tx.entities.find("a"), told.created_at))
     assert (then.entity_type, then.observations) == ("thing", ("x",))
+
+
+def test_drafts_made_ready_are_stored_and_found_as_others_are(store: SQLiteStore, read: Run) -> None:
+    texts = ["Ann keeps bees", "the hives stand in Porto"]
+    store.write(create("made ready", *texts), "default", 10.0, [Draft("made ready", "thing", texts)])
+    store.write(create("in turn", *texts), "default", 10.0)
+    store.write(create("otherwise", *texts), "default", 10.0, [Draft("otherwise", "thing", ["nothing of it"])])
+    found = read(lambda tx: tx.entities.page(0, 9))
+    assert len({(entity.observations, entity.checksum, entity.original_bytes) for entity in found}) == 1
+    assert [(hit.entity_id, hit.slot) for hit in read(matches("porto"))] == [(3, 2), (2, 2), (1, 2)]
+    assert {hit.entity_id for hit in read(matches("readi"))} == {1}
+    assert read(matches("noth")) == []
+
+
+def test_a_draft_made_ready_with_a_dictionary_that_was_dropped_is_packed_anew(store: SQLiteStore, read: Run) -> None:
+    text = "Ann prefers to keep the bees in the garden behind the house"
+    running, queued = threading.Event(), threading.Event()
+
+    def drop(tx: Transaction) -> None:
+        running.set()
+        assert queued.wait(5)
+        store._codec.use_dictionary(None)
+
+    dropping = threading.Thread(target=store.write, args=(drop, "default", 10.0))
+    dropping.start()
+    assert running.wait(5)
+    creating = threading.Thread(
+        target=store.write, args=(create("a", text), "default", 10.0, [Draft("a", "thing", [text])])
+    )
+    creating.start()
+    while not store.gauges()["queue_depth"]:
+        assert creating.is_alive()
+    queued.set()
+    for thread in (dropping, creating):
+        thread.join()
+    blob = read(lambda tx: connection_of(tx).execute("SELECT compressed_data FROM entities").fetchone()[0])
+    assert dictionary_of(blob) is None
+    assert read(lambda tx: tx.entities.find("a").observations) == (text,)
+
+
+def test_a_name_that_was_purged_since_it_was_looked_for_is_created_anew(write: Run, read: Run) -> None:
+    write(create("a", "old"))
+    write(lambda tx: tx.entities.delete(tx.entities.find("a"), Change("deleted")))
+
+    def purge_and_create(tx: Transaction) -> None:
+        deleted = tx.entities.find_even_deleted("a")
+        assert tx.entities.find("a") is None
+        assert deleted is not None
+        tx.entities.purge(deleted)
+        create("a", "new")(tx)
+
+    write(purge_and_create)
+    entity = read(lambda tx: tx.entities.find("a"))
+    assert (entity.id, entity.version, entity.observations) == (2, 1, ("new",))
+
+
+def test_a_failed_request_of_a_new_namespace_leaves_none_to_the_others_of_its_group(store: SQLiteStore) -> None:
+    running, queued = threading.Event(), threading.Event()
+
+    def hold(_: Transaction) -> None:
+        running.set()
+        assert queued.wait(5)
+
+    def fail(tx: Transaction) -> None:
+        create("a", "x")(tx)
+        raise ValueError("changed its mind")
+
+    def attempt() -> None:
+        with pytest.raises(ValueError, match="mind"):
+            store.write(fail, "new", 10.0)
+
+    holding = threading.Thread(target=store.write, args=(hold, "default", 10.0))
+    holding.start()
+    assert running.wait(5)
+    waiting = [threading.Thread(target=attempt)]
+    waiting.append(threading.Thread(target=store.write, args=(create("a", "y"), "new", 10.0)))
+    for depth, thread in enumerate(waiting, start=1):
+        thread.start()
+        while store.gauges()["queue_depth"] < depth:
+            assert thread.is_alive()
+    queued.set()
+    for thread in (holding, *waiting):
+        thread.join()
+    found: Any = store.read(lambda tx: tx.entities.find("a"), "new", 10.0)
+    assert found.observations == ("y",)
 
 
 @pytest.mark.parametrize("entity_id", [1, 7, 2**33])

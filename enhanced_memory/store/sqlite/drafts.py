@@ -1,8 +1,8 @@
 """Drafts made ready: what a new entity takes in the store, worked out before its turn to be written comes.
 
 Writes run one at a time, so whatever one does in its turn all others wait for. Packing observations and finding their
-words is most of what creating an entity costs, and needs nothing of the database: it is done in the caller's thread.
-Above it lie the store and `entities`; below it contents and the analyser.
+words is two thirds of what creating an entity costs, and needs nothing of the database: for a large batch it is done in
+the caller's thread. Above it lie the store and `entities`; below it contents and the analyser.
 """
 
 from __future__ import annotations

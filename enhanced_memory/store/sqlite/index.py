@@ -114,14 +114,14 @@ class SQLiteIndex:
         return [weight * scale for weight in _WEIGHTS]
 
     def best(self, match: Match, wanted: Filter, limit: int) -> list[Hit]:
-        """The `limit` best rows, best first; for `all_of`, the newest that match, unranked."""
+        """The `limit` best rows, best first and the newest of equals; for `all_of`, the newest that match, unranked."""
         expression = _expression(match)
         if not expression:
             return []
         self._scope.flush_index()
         parts, values = ([], []) if is_everything(self._scope, wanted) else conditions(self._scope, wanted)
         joined = f" CROSS JOIN entities ON entities.id = {ENTITY_OF_ROW}" if parts else ""
-        score, order, weights = "bm25(search_index, ?, ?, ?, ?)", "2", self._weights()
+        score, order, weights = "bm25(search_index, ?, ?, ?, ?)", "2, 1 DESC", self._weights()
         if match.all_of:
             score, order, weights = "0.0", "1 DESC", []
         statement = (

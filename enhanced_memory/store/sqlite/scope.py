@@ -55,6 +55,7 @@ class Scope:
     """One transaction's surroundings. `count_accesses` gathers entity numbers to be written later.
 
     `signs` holds what all transactions know of the vectors, `ready` by name what will likely be created.
+    `namespaces` has the numbers that were looked up; a group of writes shares it until one of them fails.
     """
 
     connection: Connection
@@ -66,31 +67,35 @@ class Scope:
     signs: Signs
     count_accesses: Callable[[Iterable[int]], None]
     ready: Mapping[str, Ready] = field(default_factory=dict)
-    _number: int | None = None
+    namespaces: dict[str, int] = field(default_factory=dict)
 
     @property
     def namespace_id(self) -> int:
         """The namespace's number, or one that matches nothing if it is not there yet."""
-        if self._number is None:
-            self._number = self.numbers([self.namespace]).get(self.namespace, _NO_NAMESPACE)
-        return self._number
+        return self.numbers([self.namespace]).get(self.namespace, _NO_NAMESPACE)
 
     def numbers(self, namespaces: Iterable[str]) -> dict[str, int]:
         """The numbers of those namespaces that exist."""
         found = {}
         for name in namespaces:
-            row = self.connection.execute("SELECT id FROM namespaces WHERE name = ?", (name,)).fetchone()
-            if row is not None:
-                found[name] = row[0]
+            number = self.namespaces.get(name)
+            if number is None:
+                row = self.connection.execute("SELECT id FROM namespaces WHERE name = ?", (name,)).fetchone()
+                if row is None:
+                    continue
+                number = self.namespaces[name] = row[0]
+            found[name] = number
         return found
 
     def own_namespace(self) -> int:
         """The namespace's number; made if it is not there. For writes."""
-        if self.namespace_id == _NO_NAMESPACE:
-            self._number = self.connection.execute(
+        number = self.namespace_id
+        if number == _NO_NAMESPACE:
+            (number,) = self.connection.execute(
                 "INSERT INTO namespaces (name, created_at) VALUES (?, ?) RETURNING id", (self.namespace, self.now)
-            ).fetchone()[0]
-        return self.namespace_id
+            ).fetchone()
+            self.namespaces[self.namespace] = number
+        return number
 
     def flush_index(self) -> None:
         """Let this transaction's searches see its own writes, and those of its group."""

@@ -208,6 +208,7 @@ class SQLiteStore:
         self._contents = Contents(self._codec)
         self._frequencies = FrequencyCache()
         self._index_queue = IndexQueue()
+        self._namespaces_of_group: dict[str, int] = {}
         self._signs = Signs()
         self._accesses: Counter[int] = Counter()
         self._accesses_lock = threading.Lock()
@@ -254,11 +255,14 @@ class SQLiteStore:
         ready = ready_by_name(drafts, self._contents, self._analyser)
 
         def job(connection: Connection) -> T:
-            scope = self._scope(connection, namespace, self._clock.tick(), self._index_queue, ready)
+            scope = self._scope(
+                connection, namespace, self._clock.tick(), self._index_queue, ready, self._namespaces_of_group
+            )
             try:
                 result = work(SQLiteTransaction(scope, self._frequencies))
             except BaseException:
                 self._index_queue.fail()
+                self._namespaces_of_group.clear()
                 raise
             self._index_queue.succeed()
             return result
@@ -387,6 +391,7 @@ class SQLiteStore:
     def begin_group(self) -> None:
         """A group of writes begins."""
         self._index_queue.begin_group()
+        self._namespaces_of_group.clear()
 
     def end_group(self, connection: Connection) -> None:
         """Write the index rows the group gathered."""
@@ -460,6 +465,7 @@ class SQLiteStore:
         now: str,
         index_queue: IndexQueue | None = None,
         ready: Mapping[str, Ready] = _NONE_READY,
+        namespaces: dict[str, int] | None = None,
     ) -> Scope:
         return Scope(
             connection,
@@ -471,6 +477,7 @@ class SQLiteStore:
             self._signs,
             self._count_accesses,
             ready,
+            {} if namespaces is None else namespaces,
         )
 
     def _open_writer(self) -> Writer:
