@@ -67,8 +67,8 @@ def _started(settings: Settings, deadline: float) -> bool:
     folder = Path(db_path).parent
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     daemons_lock = f"{db_path}.lock"
-    with _opened(f"{db_path}.start") as start:
-        while not _locks(start):
+    with opened(f"{db_path}.start") as start:
+        while not locks(start):
             _pause(
                 deadline, f"another program is starting the daemon at {settings.socket_path}, and it is not ready yet"
             )
@@ -98,16 +98,16 @@ def _answers(settings: Settings, deadline: float) -> bool:
 
 
 @contextmanager
-def _opened(path: str) -> Iterator[int]:
+def opened(path: str) -> Iterator[int]:
     """A lock file, made where it is missing; it is never removed, since others may be waiting on it."""
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     try:
         yield descriptor
     finally:
         os.close(descriptor)
 
 
-def _locks(descriptor: int) -> bool:
+def locks(descriptor: int) -> bool:
     """Lock an open file for as long as it stays open; false where another holds it."""
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -123,7 +123,7 @@ def _is_held(path: str) -> bool:
     except FileNotFoundError:
         return False
     try:
-        return not _locks(descriptor)
+        return not locks(descriptor)
     finally:
         os.close(descriptor)
 
@@ -142,8 +142,9 @@ def _start(settings: Settings, log_path: Path, deadline: float) -> None:
     What systemd told us about ourselves does not go along.
     """
     command = [sys.executable, str(_PROGRAM), "--db", settings.db_path, "--socket", settings.socket_path]
-    environment = {key: value for key, value in os.environ.items() if not key.startswith(_OUR_UNITS)}
-    environment |= {spec.metadata["variable"]: str(getattr(settings, spec.name)) for spec in fields(settings)}
+    environment = own_environment() | {
+        spec.metadata["variable"]: str(getattr(settings, spec.name)) for spec in fields(settings)
+    }
     if log_path.exists() and log_path.stat().st_size > _MAX_LOG_BYTES:
         log_path.replace(f"{log_path}.1")
     with open(os.open(log_path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600), "rb") as log:
@@ -159,7 +160,7 @@ def _start(settings: Settings, log_path: Path, deadline: float) -> None:
             start_new_session=True,
         )
         assert process.stdout is not None
-        said = _first_line(process.stdout, deadline)
+        said = first_line(process.stdout, deadline)
         # Somebody must wait for its end, or it would stay in the table of processes for as long as we live; and must
         # hold the pipe until then, or its ready line could meet a closed one.
         threading.Thread(target=process.communicate, name="daemon-reaper", daemon=True).start()
@@ -172,7 +173,12 @@ def _start(settings: Settings, log_path: Path, deadline: float) -> None:
             raise DaemonUnavailable(f"the daemon did not start: {last}", hint=f"its log is {log_path}")
 
 
-def _first_line(pipe: IO[bytes], deadline: float) -> bytes | None:
+def own_environment() -> dict[str, str]:
+    """The environment without what systemd told us about ourselves."""
+    return {key: value for key, value in os.environ.items() if not key.startswith(_OUR_UNITS)}
+
+
+def first_line(pipe: IO[bytes], deadline: float) -> bytes | None:
     """The first line a program prints; empty when it ends without one, None when neither happened by `deadline`."""
     said = b""
     while not said.endswith(b"\n"):

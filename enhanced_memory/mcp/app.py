@@ -5,9 +5,8 @@ Above it lies `main`, which serves it; below it the tools and the clients of the
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
 
 from fastmcp import FastMCP
@@ -18,7 +17,7 @@ from mcp.types import CallToolRequestParams
 
 from enhanced_memory import __version__
 from enhanced_memory.errors import UnknownMethod
-from enhanced_memory.mcp.clients import Clients
+from enhanced_memory.mcp import sessions
 from enhanced_memory.mcp.tools import as_result, tools
 from enhanced_memory.registry import find
 from enhanced_memory.settings import Settings
@@ -64,25 +63,35 @@ class UnknownTools(Middleware):
 
 
 def build(settings: Settings) -> FastMCP[dict[str, Any]]:
-    """The server for `settings`, ready to be run over any transport; it connects to nothing before it is."""
+    """The server for one session with `settings`, ready to be run over any transport; it connects to nothing before."""
 
     @asynccontextmanager
     async def lifespan(_: FastMCP[dict[str, Any]]) -> AsyncIterator[dict[str, Any]]:
-        clients = Clients(settings)
-        waking = asyncio.create_task(clients.wake()) if settings.autostart else None
-        try:
-            yield {"clients": clients}
-        finally:
-            if waking is not None:
-                waking.cancel()
-            await clients.close()
+        async with sessions.opened(settings) as session:
+            yield {"session": session}
 
+    return _assembled(settings.tools, lifespan)
+
+
+def shared(profile: str) -> FastMCP[dict[str, Any]]:
+    """The server for any number of sessions of a profile, which `sessions.converse` tells apart."""
+
+    @asynccontextmanager
+    async def lifespan(_: FastMCP[dict[str, Any]]) -> AsyncIterator[dict[str, Any]]:
+        yield {}
+
+    return _assembled(profile, lifespan)
+
+
+def _assembled(
+    profile: str, lifespan: Callable[[FastMCP[dict[str, Any]]], AbstractAsyncContextManager[dict[str, Any]]]
+) -> FastMCP[dict[str, Any]]:
     return FastMCP(
         "enhanced-memory",
         instructions=INSTRUCTIONS,
         version=__version__,
         lifespan=lifespan,
-        tools=list(tools(settings.tools)),
+        tools=list(tools(profile)),
         middleware=[UnknownTools()],
         mask_error_details=True,
         dereference_schemas=False,  # done once, when the tools are made

@@ -16,8 +16,9 @@ from mcp.types import ToolAnnotations
 
 from enhanced_memory import wire
 from enhanced_memory.errors import EnhancedMemoryError
+from enhanced_memory.mcp import sessions
 from enhanced_memory.mcp.arguments import mended
-from enhanced_memory.mcp.clients import DEFAULT_NAME, Clients
+from enhanced_memory.mcp.clients import DEFAULT_NAME
 from enhanced_memory.registry import Operation, operations
 
 
@@ -29,7 +30,7 @@ class OperationTool(Tool):
 
         The client gives every write a request id, so that a lost connection is mended by sending it again.
         """
-        clients: Clients = get_context().lifespan_context["clients"]
+        clients = sessions.current().clients
         try:
             reply = await clients.named(_caller_name()).call(self.name, mended(arguments, self.parameters))
         except EnhancedMemoryError as error:

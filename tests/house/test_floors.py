@@ -33,7 +33,7 @@ BELOW = {
 
 LIBRARIES = {
     "service": {"click", "psutil"},
-    "mcp": {"click", "fastmcp", "mcp"},
+    "mcp": {"anyio", "click", "fastmcp", "mcp", "mcp_types"},
     "cli": {"click", "rich"},
     "operations": {"pydantic"},
     "store": {"numpy"},

@@ -224,8 +224,9 @@ def test_namespaces_and_profiles_are_chosen_by_flags(serve: Serve) -> None:
     assert there.call("ping")["structuredContent"]["pong"] is True
 
 
-def test_a_line_that_is_no_message_leaves_the_server_answering(serve: Serve) -> None:
-    server = serve("2025-06-18")
+@pytest.mark.parametrize("flags", [[], ["--standalone"]])
+def test_a_line_that_is_no_message_leaves_the_server_answering(serve: Serve, flags: list[str]) -> None:
+    server = serve("2025-06-18", *flags)
     server.greet()
     server.input.write(b'nonsense\n\xff\n{"jsonrpc": "2.0"}\n[]\n')
 
@@ -238,19 +239,23 @@ def test_a_project_s_own_env_file_is_not_read(place: Place, serve: Serve) -> Non
     assert serve(MODERN).greet()["instructions"]
 
 
-def test_the_log_is_plain_lines_without_memories(place: Place, serve: Serve) -> None:
-    server = serve(MODERN, "--log-level", "debug")
+@pytest.mark.parametrize(("flags", "file"), [([], "mcp.log"), (["--standalone"], "log")])
+def test_the_log_is_plain_lines_without_memories(place: Place, serve: Serve, flags: list[str], file: str) -> None:
+    server = serve(MODERN, "--log-level", "debug", *flags)
     assert not server.call("create_entities", entities=ANN)["isError"]
     server.close()
 
-    log = (place.folder / "log").read_text()
+    log = (place.folder / file).read_text()
     assert "INFO" in log
     assert "\x1b" not in log
     assert "oolong" not in log
 
 
-def test_an_assistant_that_goes_away_without_a_word_leaves_no_trace_in_the_log(place: Place, serve: Serve) -> None:
-    server = serve(MODERN, "--no-autostart")
+@pytest.mark.parametrize("flags", [[], ["--standalone"]])
+def test_an_assistant_that_goes_away_without_a_word_leaves_no_trace_in_the_log(
+    place: Place, serve: Serve, flags: list[str]
+) -> None:
+    server = serve(MODERN, "--no-autostart", *flags)
     server.greet()
     server.output.close()
     for number in range(50):  # enough to fail at writing before the end of the input is seen
@@ -258,12 +263,16 @@ def test_an_assistant_that_goes_away_without_a_word_leaves_no_trace_in_the_log(p
     server.input.close()
 
     assert server.process.wait(10) == 0
-    assert "Traceback" not in (place.folder / "log").read_text()
+    for log in place.folder.glob("*log"):
+        assert "Traceback" not in log.read_text()
 
 
+@pytest.mark.parametrize("flags", [[], ["--standalone"]])
 @pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGTERM])
-def test_one_signal_ends_the_server_though_its_input_stays_open(serve: Serve, sign: signal.Signals) -> None:
-    server = serve(MODERN)
+def test_one_signal_ends_the_server_though_its_input_stays_open(
+    serve: Serve, sign: signal.Signals, flags: list[str]
+) -> None:
+    server = serve(MODERN, *flags)
     server.greet()
     server.process.send_signal(sign)
 
@@ -273,7 +282,7 @@ def test_one_signal_ends_the_server_though_its_input_stays_open(serve: Serve, si
 def test_version_and_help_answer_without_loading_fastmcp() -> None:
     script = (
         "import sys\n"
-        "from enhanced_memory.mcp.main import command\n"
+        "from enhanced_memory.mcp.command import command\n"
         "for flag in ('--version', '--help'):\n"
         "    command.main([flag], standalone_mode=False)\n"
         "sys.exit('fastmcp' in sys.modules or 'mcp' in sys.modules)\n"
