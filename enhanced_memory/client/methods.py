@@ -103,7 +103,7 @@ class AsyncMethods(ABC):
         *,
         request_id: str | None = None,
     ) -> Reply:
-        """Remember people, projects, preferences, decisions: one entity per thing, with short facts as observations."""
+        """Remember people, projects, preferences, decisions: one entity per thing, short facts as observations."""
         return await self.call(
             "create_entities",
             {"entities": entities, "on_existing": on_existing}
@@ -365,8 +365,7 @@ class AsyncMethods(ABC):
     async def memory_history(
         self, entity_name: Name, branch: BranchName | None = None, limit: int = 20, cursor: Cursor | None = None
     ) -> Reply:
-        """List an entity's versions, newest first: what each added and removed, when, by whom, from which
-        conversation."""
+        """List an entity's versions, newest first: what each added and removed, when, by whom."""
         return await self.call(
             "memory_history",
             {"entity_name": entity_name, "limit": limit} | _given({"branch": branch, "cursor": cursor}),
@@ -385,8 +384,7 @@ class AsyncMethods(ABC):
     async def memory_diff(
         self, entity_name: Name, version1: Version | None = None, version2: Version | None = None
     ) -> Reply:
-        """Compare two versions of an entity, of whatever branches: observations added and removed, name and type
-        changed."""
+        """Compare two versions of an entity: observations added and removed, name and type changed."""
         return await self.call(
             "memory_diff", {"entity_name": entity_name} | _given({"version1": version1, "version2": version2})
         )
@@ -494,7 +492,7 @@ class BlockingMethods(ABC):
         *,
         request_id: str | None = None,
     ) -> Reply:
-        """Remember people, projects, preferences, decisions: one entity per thing, with short facts as observations."""
+        """Remember people, projects, preferences, decisions: one entity per thing, short facts as observations."""
         return self.call(
             "create_entities",
             {"entities": entities, "on_existing": on_existing}
@@ -756,8 +754,7 @@ class BlockingMethods(ABC):
     def memory_history(
         self, entity_name: Name, branch: BranchName | None = None, limit: int = 20, cursor: Cursor | None = None
     ) -> Reply:
-        """List an entity's versions, newest first: what each added and removed, when, by whom, from which
-        conversation."""
+        """List an entity's versions, newest first: what each added and removed, when, by whom."""
         return self.call(
             "memory_history",
             {"entity_name": entity_name, "limit": limit} | _given({"branch": branch, "cursor": cursor}),
@@ -774,8 +771,7 @@ class BlockingMethods(ABC):
         )
 
     def memory_diff(self, entity_name: Name, version1: Version | None = None, version2: Version | None = None) -> Reply:
-        """Compare two versions of an entity, of whatever branches: observations added and removed, name and type
-        changed."""
+        """Compare two versions of an entity: observations added and removed, name and type changed."""
         return self.call(
             "memory_diff", {"entity_name": entity_name} | _given({"version1": version1, "version2": version2})
         )

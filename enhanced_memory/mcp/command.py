@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import dataclasses
 import logging
-import os
 import signal
 import sys
 from collections.abc import Callable
@@ -18,6 +17,7 @@ import click
 
 from enhanced_memory import __version__
 from enhanced_memory.errors import InvalidParams
+from enhanced_memory.mcp.logs import prepare_logging
 from enhanced_memory.settings import LOG_LEVELS, TOOL_PROFILES, Settings
 
 _log = logging.getLogger(__name__)
@@ -68,17 +68,3 @@ def command(**flags: Any) -> None:
         build(settings).run("stdio", show_banner=False)
     except* BrokenPipeError:
         _log.info("the assistant went away before it had read everything")
-
-
-def prepare_logging(level: str, handler: logging.Handler) -> None:
-    """Plain lines from us and from the libraries, wherever `handler` writes them.
-
-    FastMCP reads its settings when it is imported, from the environment and from `.env` in the working folder, which
-    is some project's and none of ours. The libraries never go below INFO: at DEBUG they print memories.
-    """
-    os.environ["FASTMCP_LOG_ENABLED"] = "false"  # no handlers of its own, which are rich's and made for terminals
-    os.environ["FASTMCP_ENV_FILE"] = os.devnull
-    os.environ["FASTMCP_CHECK_FOR_UPDATES"] = "off"
-    logging.basicConfig(handlers=[handler], level=level, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    for library in ("fastmcp", "mcp", "asyncio"):
-        logging.getLogger(library).setLevel(max(logging.INFO, logging.getLogger().level))

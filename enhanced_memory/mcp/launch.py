@@ -14,8 +14,8 @@ from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
-from enhanced_memory.client.launch import first_line, locks, opened, own_environment
 from enhanced_memory.mcp.pump import Unusable, connected, lock_path, refused
+from enhanced_memory.starting import first_line, locks, opened, own_environment
 
 _ROOT = Path(__file__).resolve().parents[2]
 

@@ -14,12 +14,12 @@ from contextlib import suppress
 from typing import Any
 
 from enhanced_memory import wire
-from enhanced_memory.client.launch import locks, opened
 from enhanced_memory.errors import EnhancedMemoryError, InvalidParams
 from enhanced_memory.mcp import sessions
 from enhanced_memory.mcp.app import shared
 from enhanced_memory.mcp.pump import fingerprint, lock_path
 from enhanced_memory.settings import Settings
+from enhanced_memory.starting import locks, opened
 
 _LOOK_S = 10.0
 """Between two looks whether the source is still the one that runs here."""

@@ -18,7 +18,7 @@ import sys
 from pathlib import Path
 
 from enhanced_memory.errors import InvalidParams
-from enhanced_memory.mcp.command import prepare_logging
+from enhanced_memory.mcp.logs import prepare_logging
 from enhanced_memory.settings import Settings
 
 _LOG_BYTES = 1024 * 1024

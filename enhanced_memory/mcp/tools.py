@@ -6,24 +6,29 @@ daemon's reply; the daemon checks them, so nothing is checked twice.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping, Sequence
+from functools import cache
 from typing import Any
 
 from fastmcp.server.dependencies import get_context
+from fastmcp.server.providers import Provider
 from fastmcp.tools import Tool, ToolResult
-from fastmcp.utilities.json_schema import compress_schema
 from mcp.types import ToolAnnotations
 
 from enhanced_memory import wire
 from enhanced_memory.errors import EnhancedMemoryError
-from enhanced_memory.mcp import sessions
+from enhanced_memory.mcp import listing, sessions
 from enhanced_memory.mcp.arguments import mended
 from enhanced_memory.mcp.clients import DEFAULT_NAME
 from enhanced_memory.registry import Operation, operations
 
 
 class OperationTool(Tool):
-    """One operation as a tool; its `parameters` are the operation's own JSON Schema."""
+    """One operation as a tool; `parameters` and `output_schema` are its schemas as `listing` shortens them."""
+
+    def get_meta(self) -> dict[str, Any] | None:  # type: ignore[override]
+        """None: FastMCP would tell every assistant that there are no tags."""
+        return None
 
     async def run(self, arguments: dict[str, Any]) -> ToolResult:
         """Send the call to the daemon; its failures, and not reaching it, are results the model can read.
@@ -38,11 +43,26 @@ class OperationTool(Tool):
         return as_result(reply)
 
 
-def tools(profile: str) -> Iterator[OperationTool]:
-    """The tools of a profile: `core`, the everyday ones, or `full`, every operation."""
-    for operation in operations().values():
-        if operation.core or profile == "full":
-            yield _tool(operation)
+class OperationTools(Provider):
+    """The tools of a profile: `core`, the everyday ones, or `full`, every operation.
+
+    They are made when they are first asked for: the register takes a quarter of a second to load, and an assistant's
+    greeting need not wait for it.
+    """
+
+    def __init__(self, profile: str) -> None:
+        super().__init__()
+        self._profile = profile
+
+    async def _list_tools(self) -> Sequence[Tool]:
+        return list(_tools(self._profile).values())
+
+
+@cache
+def _tools(profile: str) -> Mapping[str, OperationTool]:
+    return {
+        operation.name: _tool(operation) for operation in operations().values() if operation.core or profile == "full"
+    }
 
 
 def as_result(reply: Mapping[str, Any]) -> ToolResult:
@@ -60,9 +80,9 @@ def _tool(operation: Operation) -> OperationTool:
     return OperationTool(
         name=operation.name,
         title=operation.title,
-        description=operation.description,
-        parameters=_plain(operation.params_schema),
-        output_schema=_plain(operation.result_schema),
+        description=listing.words(operation.description),
+        parameters=listing.taken(operation.params_schema),
+        output_schema=listing.given(operation.result_schema),
         annotations=ToolAnnotations(
             read_only_hint=not operation.writes,
             destructive_hint=operation.destructive,
@@ -70,11 +90,6 @@ def _tool(operation: Operation) -> OperationTool:
             open_world_hint=False,
         ),
     )
-
-
-def _plain(schema: dict[str, Any]) -> dict[str, Any]:
-    """`schema` without references, which some assistants cannot follow, and without titles, which say nothing new."""
-    return compress_schema(schema, prune_titles=True, dereference=True)
 
 
 def _caller_name() -> str:

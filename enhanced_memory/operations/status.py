@@ -19,7 +19,7 @@ _MEGABYTE = 1024 * 1024
 def get_memory_status(ctx: Context) -> MemoryStatus:
     """Tell how much is remembered: entities by type and tier, relations, versions, space saved, namespaces.
 
-    Use at the start of a session to see what kind of memories there are. Cheap.
+    Use to see what kind of memories there are. Cheap, 200 tokens or so. Example: get_memory_status()
     """
     figures = ctx.store.entities.statistics()
     saved = 1 - figures.stored_bytes / figures.original_bytes if figures.original_bytes else 0.0
