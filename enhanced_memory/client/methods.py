@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
 READS = frozenset(
     [
+        "complete_names",
         "describe",
         "export_graph",
         "find_path",
@@ -49,6 +50,7 @@ READS = frozenset(
         "ping",
         "read_graph",
         "search_nodes",
+        "wait_for_changes",
         "what_changed",
     ]
 )
@@ -357,6 +359,14 @@ class AsyncMethods(ABC):
     async def list_running(self) -> Reply:
         """List the long operations under way, and how far each is."""
         return await self.call("list_running")
+
+    async def wait_for_changes(self, after: int | None = None, timeout_s: float = 20.0) -> Reply:
+        """Wait until something is written, by any client, and tell where; at once where that happened since `after`."""
+        return await self.call("wait_for_changes", {"timeout_s": timeout_s} | _given({"after": after}))
+
+    async def complete_names(self, beginning: str, limit: int = 20) -> Reply:
+        """List names of entities that begin with some letters, for a person or program that fills in a name."""
+        return await self.call("complete_names", {"beginning": beginning, "limit": limit})
 
     async def describe(self) -> Reply:
         """List every operation with its words and the JSON Schema of its parameters and reply."""
@@ -746,6 +756,14 @@ class BlockingMethods(ABC):
     def list_running(self) -> Reply:
         """List the long operations under way, and how far each is."""
         return self.call("list_running")
+
+    def wait_for_changes(self, after: int | None = None, timeout_s: float = 20.0) -> Reply:
+        """Wait until something is written, by any client, and tell where; at once where that happened since `after`."""
+        return self.call("wait_for_changes", {"timeout_s": timeout_s} | _given({"after": after}))
+
+    def complete_names(self, beginning: str, limit: int = 20) -> Reply:
+        """List names of entities that begin with some letters, for a person or program that fills in a name."""
+        return self.call("complete_names", {"beginning": beginning, "limit": limit})
 
     def describe(self) -> Reply:
         """List every operation with its words and the JSON Schema of its parameters and reply."""

@@ -18,6 +18,8 @@ from mcp.types import CallToolRequestParams
 from enhanced_memory import __version__
 from enhanced_memory.errors import UnknownMethod
 from enhanced_memory.mcp import sessions
+from enhanced_memory.mcp.prompts import add_prompts
+from enhanced_memory.mcp.resources import add_completions, add_resources
 from enhanced_memory.mcp.tools import OperationTools, as_result
 from enhanced_memory.registry import find
 from enhanced_memory.settings import Settings
@@ -87,7 +89,7 @@ def shared(profile: str) -> FastMCP[dict[str, Any]]:
 def _assembled(
     profile: str, lifespan: Callable[[FastMCP[dict[str, Any]]], AbstractAsyncContextManager[dict[str, Any]]]
 ) -> FastMCP[dict[str, Any]]:
-    return FastMCP(
+    app = FastMCP(
         "enhanced-memory",
         instructions=INSTRUCTIONS,
         version=__version__,
@@ -96,7 +98,12 @@ def _assembled(
         middleware=[UnknownTools()],
         mask_error_details=True,
         dereference_schemas=False,  # there are no references in them
+        resource_security=None,  # a name in an address is the name of an entity, never of a file
     )
+    add_resources(app)
+    add_completions(app)
+    add_prompts(app)
+    return app
 
 
 def _not_listed(name: str) -> UnknownMethod:

@@ -18,6 +18,7 @@ from enhanced_memory.errors import EnhancedMemoryError, InvalidParams
 from enhanced_memory.mcp import sessions
 from enhanced_memory.mcp.app import shared
 from enhanced_memory.mcp.pump import fingerprint, lock_path
+from enhanced_memory.mcp.watching import Watch
 from enhanced_memory.settings import Settings
 from enhanced_memory.starting import locks, opened
 
@@ -42,6 +43,7 @@ class Reception:
         self._keepers: set[asyncio.Task[None]] = set()
         self._conversations: set[asyncio.Task[None]] = set()
         self._over = asyncio.Event()
+        self._watch = Watch(settings)
         self._idle_s = settings.mcp_idle_s
         self._source = fingerprint()
         self._idle: asyncio.TimerHandle | None = None
@@ -89,7 +91,7 @@ class Reception:
             if settings is not None:
                 app = await self._app(settings.tools)
                 writer.write(b"welcome\n")
-                async with sessions.opened(settings) as session:
+                async with sessions.opened(settings, self._watch) as session:
                     await sessions.converse(app, session, reader, writer)
         except asyncio.CancelledError:
             _log.info("a session was ended with the process")  # asyncio would log a trace of it

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import ExitStack, asynccontextmanager, suppress
 from contextvars import ContextVar
 from typing import Any
 
@@ -28,8 +28,10 @@ from mcp_types import (
 )
 
 from enhanced_memory import wire
+from enhanced_memory.client import MemoryClient
 from enhanced_memory.errors import ParseError
-from enhanced_memory.mcp.clients import Clients
+from enhanced_memory.mcp.clients import DEFAULT_NAME, Clients
+from enhanced_memory.mcp.watching import Tell, Watch
 from enhanced_memory.settings import Settings
 
 MAX_MESSAGE_BYTES = 64 * 1024 * 1024
@@ -42,24 +44,43 @@ _ENDLESS = frozenset(["subscriptions/listen"])
 class Session:
     """What one assistant's requests share."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, watch: Watch) -> None:
         self.settings = settings
         self.clients = Clients(settings)
+        self.watch = watch
+        self._followed: dict[str, ExitStack] = {}
+
+    def client(self) -> MemoryClient:
+        """The client that tells the daemon the name of the assistant whose request is at hand."""
+        return self.clients.named(_caller_name())
+
+    def follow(self, uri: str, tell: Tell) -> None:
+        """Have `tell` awaited with `uri` whenever what it names may have changed."""
+        self.follow_no_more(uri)
+        self._followed[uri] = ExitStack()
+        self._followed[uri].enter_context(self.watch.following(self.settings.namespace, frozenset([uri]), tell))
+
+    def follow_no_more(self, uri: str | None = None) -> None:
+        """Undo `follow`, for all that is followed if no `uri` is given."""
+        for each in [uri] if uri is not None else list(self._followed):
+            if each in self._followed:
+                self._followed.pop(each).close()
 
 
 _session: ContextVar[Session] = ContextVar("session")
 
 
 @asynccontextmanager
-async def opened(settings: Settings) -> AsyncIterator[Session]:
-    """A session for `settings`; the daemon is woken meanwhile where they say so."""
-    session = Session(settings)
+async def opened(settings: Settings, watch: Watch | None = None) -> AsyncIterator[Session]:
+    """A session for `settings`; the daemon is woken meanwhile where they say so. Others may share its `watch`."""
+    session = Session(settings, watch or Watch(settings))
     waking = asyncio.create_task(session.clients.wake()) if settings.autostart else None
     try:
         yield session
     finally:
         if waking is not None:
             waking.cancel()
+        session.follow_no_more()
         await session.clients.close()
 
 
@@ -69,6 +90,16 @@ def current() -> Session:
     if session is None:
         session = get_context().lifespan_context["session"]
     return session
+
+
+def _caller_name() -> str:
+    """The name the assistant gave itself, at the handshake or with this request; else `mcp`."""
+    request = get_context().request_context
+    given = request.session.client_params if request else None
+    if given is None:
+        return DEFAULT_NAME
+    name = "".join(character for character in given.client_info.name if character.isprintable())
+    return name[: wire.MAX_LABEL].strip() or DEFAULT_NAME
 
 
 async def converse(

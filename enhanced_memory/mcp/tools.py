@@ -10,7 +10,6 @@ from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any
 
-from fastmcp.server.dependencies import get_context
 from fastmcp.server.providers import Provider
 from fastmcp.tools import Tool, ToolResult
 from mcp.types import ToolAnnotations
@@ -19,7 +18,6 @@ from enhanced_memory import wire
 from enhanced_memory.errors import EnhancedMemoryError
 from enhanced_memory.mcp import listing, sessions
 from enhanced_memory.mcp.arguments import mended
-from enhanced_memory.mcp.clients import DEFAULT_NAME
 from enhanced_memory.registry import Operation, operations
 
 
@@ -35,9 +33,8 @@ class OperationTool(Tool):
 
         The client gives every write a request id, so that a lost connection is mended by sending it again.
         """
-        clients = sessions.current().clients
         try:
-            reply = await clients.named(_caller_name()).call(self.name, mended(arguments, self.parameters))
+            reply = await sessions.current().client().call(self.name, mended(arguments, self.parameters))
         except EnhancedMemoryError as error:
             reply = error.reply()
         return as_result(reply)
@@ -90,13 +87,3 @@ def _tool(operation: Operation) -> OperationTool:
             open_world_hint=False,
         ),
     )
-
-
-def _caller_name() -> str:
-    """The name the assistant gave itself, at the handshake or with this request; else `mcp`."""
-    request = get_context().request_context
-    given = request.session.client_params if request else None
-    if given is None:
-        return DEFAULT_NAME
-    name = "".join(character for character in given.client_info.name if character.isprintable())
-    return name[: wire.MAX_LABEL].strip() or DEFAULT_NAME

@@ -25,6 +25,7 @@ from enhanced_memory.errors import EnhancedMemoryError, Internal, InvalidParams,
 from enhanced_memory.registry import Operation, find, operations
 from enhanced_memory.rules import text
 from enhanced_memory.sandbox.supervisor import Supervisor
+from enhanced_memory.service.changes import Changes, named_in
 from enhanced_memory.service.embedding import VectorMaker
 from enhanced_memory.settings import Settings
 from enhanced_memory.store.base import Store, Transaction
@@ -93,6 +94,7 @@ class MemoryDBService:
         operations()
         self.gauges = Gauges()
         self.running = Running()
+        self.changes = Changes()
         self._closing = False
         self._store: Store = SQLiteStore(
             self.settings.db_path, _Analyser(), readers=self.settings.readers, max_queue=self.settings.max_queue
@@ -110,6 +112,7 @@ class MemoryDBService:
             facts=self._facts,
             scrub=self._scrub,
             running=self.running.told,
+            changes=self.changes.wait,
             ask=self._ask,
             run_code=self._sandbox.run,
             meaning=self.meaning,
@@ -137,6 +140,7 @@ class MemoryDBService:
     def begin_shutdown(self) -> None:
         """From now on every new request is answered with `shutting_down`."""
         self._closing = True
+        self.changes.close()
 
     def close(self) -> None:
         """Finish what was begun and close the store."""
@@ -174,17 +178,21 @@ class MemoryDBService:
             return dict(declared.handler(context, **arguments))
         if not declared.writes:
             return dict(self._read(caller, lambda ctx: declared.handler(ctx, **arguments)))
+        names = named_in(declared.name, arguments)
         if request_id is None:
-            return dict(self._write(caller, lambda ctx: declared.handler(ctx, **arguments)))
+            return dict(self._write(caller, lambda ctx: declared.handler(ctx, **arguments), names))
         fingerprint = _fingerprint(declared.name, params)
-        return self._write(caller, lambda ctx: _once(ctx, declared, arguments, request_id, fingerprint))
+        return self._write(caller, lambda ctx: _once(ctx, declared, arguments, request_id, fingerprint), names)
 
-    def _write(self, caller: Caller, work: Callable[[Context], T]) -> T:
-        return self._store.write(
+    def _write(self, caller: Caller, work: Callable[[Context], T], names: list[str] | None = None) -> T:
+        """Run `work` in a write transaction and note the change; `names` are the entities it changes, if known."""
+        done = self._store.write(
             lambda tx: work(Context(tx, tx.now, caller, self._service)),
             caller.namespace,
             self.settings.operation_timeout_s,
         )
+        self.changes.note(caller.namespace, names)
+        return done
 
     def _read(self, caller: Caller, work: Callable[[Context], T]) -> T:
         return self._store.read(

@@ -44,12 +44,12 @@ class Pipes:
         assert self.process.stdin
         assert self.process.stdout
         self.input, self.output = self.process.stdin, self.process.stdout
-        self._protocol = protocol
+        self.protocol = protocol
         self._ids = 0
 
     def send(self, method: str, params: dict[str, Any], **more: Any) -> None:
         """Send one message; without an `id` among `more` it is a notification."""
-        if self._protocol == MODERN:
+        if self.protocol == MODERN:
             about = {
                 "protocolVersion": MODERN,
                 "clientInfo": {"name": "pipes", "version": "1"},
@@ -72,12 +72,12 @@ class Pipes:
 
     def greet(self) -> dict[str, Any]:
         """Begin as the protocol's version has it, and return what the server says of itself."""
-        if self._protocol == MODERN:
+        if self.protocol == MODERN:
             return self.request("server/discover", {})
         about = {"name": "pipes", "version": "1"}
-        given = {"protocolVersion": self._protocol, "capabilities": {}, "clientInfo": about}
+        given = {"protocolVersion": self.protocol, "capabilities": {}, "clientInfo": about}
         greeting = self.request("initialize", given)
-        assert greeting["protocolVersion"] == self._protocol
+        assert greeting["protocolVersion"] == self.protocol
         self.send("notifications/initialized", {})
         return greeting
 

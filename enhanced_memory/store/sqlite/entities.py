@@ -89,6 +89,15 @@ class SQLiteEntities:
         ).fetchone()
         return None if row is None else self._entity(row)
 
+    def names(self, beginning: str, limit: int) -> list[str]:
+        """Names that begin so, letter by letter, in their order."""
+        rows = self._scope.connection.execute(
+            "SELECT name FROM entities WHERE namespace_id = ? AND deleted_at IS NULL AND name >= ? AND name < ?"
+            " ORDER BY name LIMIT ?",
+            (self._scope.namespace_id, beginning, beginning + chr(0x10FFFF), limit),
+        )
+        return [row[0] for row in rows]
+
     def find_many(self, names: Sequence[str]) -> dict[str, Entity]:
         """Those of `names` that exist, by name."""
         found: dict[str, Entity] = {}
