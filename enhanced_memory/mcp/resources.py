@@ -24,7 +24,6 @@ from mcp.types import (
 )
 
 from enhanced_memory import wire
-from enhanced_memory.errors import EnhancedMemoryError
 from enhanced_memory.mcp import sessions
 
 _JSON = "application/json"
@@ -91,10 +90,7 @@ def add_completions(app: FastMCP[dict[str, Any]]) -> None:
 
 async def asked(method: str, params: dict[str, Any]) -> dict[str, Any]:
     """The daemon's reply. Raises: ResourceError: it is a failure, or the daemon cannot be reached."""
-    try:
-        reply = await sessions.current().client().call(method, params)
-    except EnhancedMemoryError as error:
-        reply = error.reply()
+    reply = await sessions.current().ask(method, params)
     if not reply["success"]:
         raise ResourceError(reply["error"])
     return reply

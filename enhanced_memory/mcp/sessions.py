@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import ExitStack, asynccontextmanager, suppress
 from contextvars import ContextVar
 from typing import Any
@@ -28,10 +28,11 @@ from mcp_types import (
 )
 
 from enhanced_memory import wire
-from enhanced_memory.client import MemoryClient
-from enhanced_memory.errors import ParseError
+from enhanced_memory.errors import EnhancedMemoryError, ParseError
+from enhanced_memory.mcp.bounds import bounded
 from enhanced_memory.mcp.clients import DEFAULT_NAME, Clients
 from enhanced_memory.mcp.watching import Tell, Watch
+from enhanced_memory.registry import find
 from enhanced_memory.settings import Settings
 
 MAX_MESSAGE_BYTES = 64 * 1024 * 1024
@@ -50,9 +51,18 @@ class Session:
         self.watch = watch
         self._followed: dict[str, ExitStack] = {}
 
-    def client(self) -> MemoryClient:
-        """The client that tells the daemon the name of the assistant whose request is at hand."""
-        return self.clients.named(_caller_name())
+    async def ask(self, method: str, params: Mapping[str, Any]) -> dict[str, Any]:
+        """The daemon's reply to the request at hand, under the assistant's name and as small as it must be.
+
+        Failures are replies, and so is not reaching the daemon.
+        """
+        client = self.clients.named(_caller_name())
+        try:
+            return await bounded(
+                find(method), params, lambda given: client.call(method, given), self.settings.mcp_max_tokens
+            )
+        except EnhancedMemoryError as error:
+            return error.reply()
 
     def follow(self, uri: str, tell: Tell) -> None:
         """Have `tell` awaited with `uri` whenever what it names may have changed."""

@@ -15,7 +15,6 @@ from fastmcp.tools import Tool, ToolResult
 from mcp.types import ToolAnnotations
 
 from enhanced_memory import wire
-from enhanced_memory.errors import EnhancedMemoryError
 from enhanced_memory.mcp import listing, sessions
 from enhanced_memory.mcp.arguments import mended
 from enhanced_memory.registry import Operation, operations
@@ -33,11 +32,7 @@ class OperationTool(Tool):
 
         The client gives every write a request id, so that a lost connection is mended by sending it again.
         """
-        try:
-            reply = await sessions.current().client().call(self.name, mended(arguments, self.parameters))
-        except EnhancedMemoryError as error:
-            reply = error.reply()
-        return as_result(reply)
+        return as_result(await sessions.current().ask(self.name, mended(arguments, self.parameters)))
 
 
 class OperationTools(Provider):

@@ -19,7 +19,7 @@ HALL = ("errors", "settings", "shapes", "wire", "starting", "registry", "context
 BELOW = {
     "door": {"service", "client", "mcp", "cli"},
     "service": {"operations", "rules", "store", "sandbox", "embedding", "hall"},
-    "mcp": {"client", "hall"},
+    "mcp": {"client", "rules", "hall"},
     "cli": {"client", "hall"},
     "client": {"hall"},
     "operations": {"rules", "store", "hall"},
