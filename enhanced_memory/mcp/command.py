@@ -44,18 +44,36 @@ def _setting(flag: str, name: str, **kind: Any) -> Callable[[Callable[..., None]
     expose_value=False,  # who comes here serves in this process, for whatever reason
     help="Serve in this process, without the resident that assistants share.",
 )
+@click.option(
+    "--http", "address", metavar="HOST:PORT", help="Serve over HTTP instead, as at 127.0.0.1:8765; needs a token."
+)
+@click.option(
+    "--http-allow", "names", multiple=True, metavar="NAME", help="With --http: a name by which other machines may ask."
+)
 @click.version_option(__version__, prog_name="memory-mcp", message="%(prog)s %(version)s")
-def command(**flags: Any) -> None:
+def command(address: str | None, names: tuple[str, ...], **flags: Any) -> None:
     """Serve the memory to an assistant over the Model Context Protocol, on standard input and output.
 
     An assistant starts this program by itself; the memory's daemon is started when nobody answers on its socket. What
     the assistants have in common, a resident process does for all of them; it is started when needed too.
+
+    With --http every request must carry the bearer token in MEMORY_HTTP_TOKEN, or in the file http-token beside the
+    database, which is made at first use.
     """
     try:
         settings = Settings.load(flags)
     except InvalidParams as error:
         raise click.UsageError(error.message) from None
     prepare_logging(settings.log_level, logging.StreamHandler(sys.stderr))
+    if address is not None:
+        from enhanced_memory.mcp.http import serve
+
+        try:
+            return serve(settings, address, names)
+        except InvalidParams as error:
+            raise click.UsageError(error.message) from None
+    if names:
+        raise click.UsageError("--http-allow goes with --http")
     # There is nothing to save: the daemon keeps all state. Waiting for the thread that reads standard input would
     # make the first Ctrl-C do nothing.
     signal.signal(signal.SIGINT, signal.SIG_DFL)

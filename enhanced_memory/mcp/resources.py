@@ -5,6 +5,7 @@ Above it lies the server; below it the session's clients, and the watch that tel
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from typing import Any
 
 from fastmcp import FastMCP
@@ -106,14 +107,23 @@ def _text(reply: dict[str, Any]) -> str:
 
 
 async def _subscribe(context: ServerRequestContext[Any], params: SubscribeRequestParams) -> EmptyResult:
-    session = sessions.current()
-    session.follow(str(params.uri), context.session.send_resource_updated)
+    """Follow a resource until the connection ends, or `resources/unsubscribe`."""
+    session, uri = sessions.current(), str(params.uri)
+    connection = context.session._connection  # FastMCP keeps what belongs to one there too
+    followed: dict[str, ExitStack] = connection.state.setdefault("followed", {})
+    if uri not in followed:
+        followed[uri] = ExitStack()
+        tell = context.session.send_resource_updated
+        followed[uri].enter_context(session.watch.following(session.settings.namespace, frozenset([uri]), tell))
+        connection.exit_stack.callback(followed[uri].close)
     await session.watch.begun()
     return EmptyResult()
 
 
-async def _unsubscribe(_: ServerRequestContext[Any], params: UnsubscribeRequestParams) -> EmptyResult:
-    sessions.current().follow_no_more(str(params.uri))
+async def _unsubscribe(context: ServerRequestContext[Any], params: UnsubscribeRequestParams) -> EmptyResult:
+    followed: dict[str, ExitStack] = context.session._connection.state.get("followed", {})
+    if str(params.uri) in followed:
+        followed.pop(str(params.uri)).close()
     return EmptyResult()
 
 

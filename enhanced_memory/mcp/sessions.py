@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator, Mapping
-from contextlib import ExitStack, asynccontextmanager, suppress
+from contextlib import asynccontextmanager, suppress
 from contextvars import ContextVar
 from typing import Any
 
@@ -31,7 +31,7 @@ from enhanced_memory import wire
 from enhanced_memory.errors import EnhancedMemoryError, ParseError
 from enhanced_memory.mcp.bounds import bounded
 from enhanced_memory.mcp.clients import DEFAULT_NAME, Clients
-from enhanced_memory.mcp.watching import Tell, Watch
+from enhanced_memory.mcp.watching import Watch
 from enhanced_memory.registry import find
 from enhanced_memory.settings import Settings
 
@@ -49,7 +49,6 @@ class Session:
         self.settings = settings
         self.clients = Clients(settings)
         self.watch = watch
-        self._followed: dict[str, ExitStack] = {}
 
     async def ask(self, method: str, params: Mapping[str, Any]) -> dict[str, Any]:
         """The daemon's reply to the request at hand, under the assistant's name and as small as it must be.
@@ -63,18 +62,6 @@ class Session:
             )
         except EnhancedMemoryError as error:
             return error.reply()
-
-    def follow(self, uri: str, tell: Tell) -> None:
-        """Have `tell` awaited with `uri` whenever what it names may have changed."""
-        self.follow_no_more(uri)
-        self._followed[uri] = ExitStack()
-        self._followed[uri].enter_context(self.watch.following(self.settings.namespace, frozenset([uri]), tell))
-
-    def follow_no_more(self, uri: str | None = None) -> None:
-        """Undo `follow`, for all that is followed if no `uri` is given."""
-        for each in [uri] if uri is not None else list(self._followed):
-            if each in self._followed:
-                self._followed.pop(each).close()
 
 
 _session: ContextVar[Session] = ContextVar("session")
@@ -90,7 +77,6 @@ async def opened(settings: Settings, watch: Watch | None = None) -> AsyncIterato
     finally:
         if waking is not None:
             waking.cancel()
-        session.follow_no_more()
         await session.clients.close()
 
 

@@ -12,7 +12,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import fastmcp
 import pytest
+from fastmcp.client.transports import StdioTransport
 from mcp.client import Client
 from mcp.client.stdio import StdioServerParameters, stdio_client
 
@@ -147,6 +149,19 @@ def test_what_was_created_is_found_after_the_daemon_was_killed_through_the_offic
 
     reply = asyncio.run(session())
     assert [result["name"] for result in reply["results"]] == ["Ann"]
+
+
+@pytest.mark.parametrize("mode", ["legacy", "auto"])
+def test_fastmcps_client_does_a_session(place: Place, mode: str) -> None:
+    async def session() -> dict[str, Any]:
+        transport = StdioTransport(sys.executable, command_line(place), env=environment(place), cwd=str(place.folder))
+        async with asyncio.timeout(60), fastmcp.Client(transport, mode=mode) as client:
+            assert "search_nodes" in [tool.name for tool in await client.list_tools()]
+            await client.call_tool("create_entities", {"entities": ANN})
+            found = await client.call_tool("search_nodes", {"query": "oolong"})
+            return dict(found.structured_content)
+
+    assert asyncio.run(session())["count"] == 1
 
 
 @pytest.mark.parametrize("protocol", [*HANDSHAKES, MODERN])
