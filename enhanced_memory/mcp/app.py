@@ -10,18 +10,11 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
 
 from fastmcp import FastMCP
-from fastmcp.exceptions import NotFoundError
-from fastmcp.server.middleware import CallNext, Middleware, MiddlewareContext
-from fastmcp.tools import ToolResult
-from mcp.types import CallToolRequestParams
 
 from enhanced_memory import __version__
-from enhanced_memory.errors import UnknownMethod
 from enhanced_memory.mcp import sessions
-from enhanced_memory.mcp.prompts import add_prompts
-from enhanced_memory.mcp.resources import add_completions, add_resources
-from enhanced_memory.mcp.tools import OperationTools, as_result
-from enhanced_memory.registry import find
+from enhanced_memory.mcp.provider import MemoryProvider
+from enhanced_memory.mcp.resources import add_completions, add_subscriptions
 from enhanced_memory.settings import Settings
 
 INSTRUCTIONS = """\
@@ -53,18 +46,6 @@ instead.
 """What an assistant reads once, at the start; under 2 KB."""
 
 
-class UnknownTools(Middleware):
-    """A call of a tool that is not listed answers like any failure, with the way out."""
-
-    async def on_call_tool(
-        self, context: MiddlewareContext[CallToolRequestParams], call_next: CallNext[CallToolRequestParams, ToolResult]
-    ) -> ToolResult:
-        try:
-            return await call_next(context)
-        except NotFoundError:
-            return as_result(_not_listed(context.message.name).reply())
-
-
 def build(settings: Settings) -> FastMCP[dict[str, Any]]:
     """The server for one session with `settings`, ready to be run over any transport; it connects to nothing before."""
 
@@ -94,22 +75,11 @@ def _assembled(
         instructions=INSTRUCTIONS,
         version=__version__,
         lifespan=lifespan,
-        providers=[OperationTools(profile)],
-        middleware=[UnknownTools()],
+        providers=[MemoryProvider(profile)],
         mask_error_details=True,
         dereference_schemas=False,  # there are no references in them
         resource_security=None,  # a name in an address is the name of an entity, never of a file
     )
-    add_resources(app)
+    add_subscriptions(app)
     add_completions(app)
-    add_prompts(app)
     return app
-
-
-def _not_listed(name: str) -> UnknownMethod:
-    """Why a tool called `name` cannot be called: there is none, or this profile leaves it out."""
-    try:
-        find(name)
-    except UnknownMethod as error:
-        return error
-    return UnknownMethod(f"{name} is not in the core profile", hint="start the server with --tools full to have it")

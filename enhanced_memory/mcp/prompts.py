@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from fastmcp import FastMCP
 from fastmcp.exceptions import ResourceError
+from fastmcp.server.providers import LocalProvider
 
 from enhanced_memory import wire
 from enhanced_memory.mcp.resources import asked
@@ -42,32 +42,32 @@ fits. Propose changes in groups of at most ten, each with its reason, and wait f
 Everything can be undone: say how (memory_revert)."""
 
 
-def add_prompts(app: FastMCP[dict[str, Any]]) -> None:
-    """Give `app` its prompts."""
+def add_prompts(provider: LocalProvider) -> None:
+    """Give `provider` the prompts."""
 
-    @app.prompt(title="Start with what is remembered")
+    @provider.prompt(title="Start with what is remembered")
     async def start_session() -> str:
         """Have the assistant begin with what its memory holds."""
         return _with(_START, await _context(None))
 
-    @app.prompt(title="Recall a topic")
+    @provider.prompt(title="Recall a topic")
     async def recall_topic(topic: str) -> str:
         """Have the assistant tell what it remembers about something: a person, a project, a question."""
         return _with(_RECALL.format(topic=topic), await _context(topic))
 
-    @app.prompt(title="Remember this session")
+    @provider.prompt(title="Remember this session")
     async def remember_session() -> str:
         """Have the assistant save what lasts of the conversation."""
         return _REMEMBER
 
-    @app.prompt(title="Review conflicts")
+    @provider.prompt(title="Review conflicts")
     async def review_conflicts() -> str:
         """Go through memories that contradict each other, one at a time."""
         found = await _asked("list_conflicts", {"limit": 20})
         listed = [wire.encode(conflict).decode().strip() for conflict in found.get("conflicts", [])]
         return _with(_REVIEW, "\n".join(listed) or "No conflict is recorded; detect_conflicts looks for some.")
 
-    @app.prompt(title="Tidy the memory")
+    @provider.prompt(title="Tidy the memory")
     async def curate_memories() -> str:
         """Find what is double, outdated or misplaced, and put it right step by step."""
         status = await _asked("get_memory_status", {})

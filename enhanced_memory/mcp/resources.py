@@ -10,6 +10,7 @@ from typing import Any
 
 from fastmcp import FastMCP
 from fastmcp.exceptions import ResourceError
+from fastmcp.server.providers import LocalProvider
 from mcp.server.context import ServerRequestContext
 from mcp.server.subscriptions import InMemorySubscriptionBus, ListenHandler, ResourceUpdated
 from mcp.types import (
@@ -32,30 +33,30 @@ _COUNTS = ("10", "20", "50", "100")
 """What is offered for a number of memories."""
 
 
-def add_resources(app: FastMCP[dict[str, Any]]) -> None:
-    """Give `app` its resources, and those who subscribe to one the news of its changes."""
+def add_resources(provider: LocalProvider) -> None:
+    """Give `provider` the resources."""
 
-    @app.resource("memory://graph", title="Everything remembered", mime_type=_JSON)
+    @provider.resource("memory://graph", title="Everything remembered", mime_type=_JSON)
     async def graph() -> str:
         """Entities and relations, the first page; the tool read_graph pages on."""
         return await _read("read_graph", {})
 
-    @app.resource("memory://status", title="How much is remembered", mime_type=_JSON)
+    @provider.resource("memory://status", title="How much is remembered", mime_type=_JSON)
     async def status() -> str:
         """Entities by type and tier, relations, versions, space."""
         return await _read("get_memory_status", {})
 
-    @app.resource("memory://context", title="What to have in mind", mime_type="text/plain")
+    @provider.resource("memory://context", title="What to have in mind", mime_type="text/plain")
     async def context() -> str:
         """Pinned memories, then the latest, within 2,000 tokens."""
         return str((await asked("get_context", {}))["text"])
 
-    @app.resource("memory://recent/{n}", title="The latest memories", mime_type=_JSON)
+    @provider.resource("memory://recent/{n}", title="The latest memories", mime_type=_JSON)
     async def recent(n: int) -> str:
         """The n memories that were used last."""
         return await _read("search_nodes", {"query": "", "limit": n})
 
-    @app.resource("memory://entity/{name}", title="One entity", mime_type=_JSON)
+    @provider.resource("memory://entity/{name}", title="One entity", mime_type=_JSON)
     async def entity(name: str) -> str:
         """What is remembered of an entity, with its relations."""
         reply = await asked("open_nodes", {"names": [name]})
@@ -63,6 +64,9 @@ def add_resources(app: FastMCP[dict[str, Any]]) -> None:
             raise ResourceError(f"there is no entity {name!r}")
         return _text(reply)
 
+
+def add_subscriptions(app: FastMCP[dict[str, Any]]) -> None:
+    """Give those who subscribe to a resource the news of its changes."""
     server = app._mcp_server  # the server below FastMCP, which has no public way to serve subscriptions
     server.add_request_handler("resources/subscribe", SubscribeRequestParams, _subscribe)
     server.add_request_handler("resources/unsubscribe", UnsubscribeRequestParams, _unsubscribe)

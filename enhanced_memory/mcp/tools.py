@@ -6,18 +6,18 @@ daemon's reply; the daemon checks them, so nothing is checked twice.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
-from fastmcp.server.providers import Provider
 from fastmcp.tools import Tool, ToolResult
 from mcp.types import ToolAnnotations
 
 from enhanced_memory import wire
+from enhanced_memory.errors import UnknownMethod
 from enhanced_memory.mcp import listing, sessions
 from enhanced_memory.mcp.arguments import mended
-from enhanced_memory.registry import Operation, operations
+from enhanced_memory.registry import Operation, find, operations
 
 
 class OperationTool(Tool):
@@ -35,23 +35,26 @@ class OperationTool(Tool):
         return as_result(await sessions.current().ask(self.name, mended(arguments, self.parameters)))
 
 
-class OperationTools(Provider):
-    """The tools of a profile: `core`, the everyday ones, or `full`, every operation.
+class UnlistedTool(Tool):
+    """What is called where a tool is not listed: it answers like any failure, with the way out."""
 
-    They are made when they are first asked for: the register takes a quarter of a second to load, and an assistant's
-    greeting need not wait for it.
-    """
+    asked: str
 
-    def __init__(self, profile: str) -> None:
-        super().__init__()
-        self._profile = profile
-
-    async def _list_tools(self) -> Sequence[Tool]:
-        return list(_tools(self._profile).values())
+    async def run(self, arguments: dict[str, Any]) -> ToolResult:  # noqa: ARG002 - whatever they are
+        """Why there is no such tool: no operation is called so, or this profile leaves it out."""
+        try:
+            find(self.asked)
+        except UnknownMethod as error:
+            return as_result(error.reply())
+        absent = UnknownMethod(
+            f"{self.asked} is not in the core profile", hint="start the server with --tools full to have it"
+        )
+        return as_result(absent.reply())
 
 
 @cache
-def _tools(profile: str) -> Mapping[str, OperationTool]:
+def tools(profile: str) -> Mapping[str, OperationTool]:
+    """The tools of a profile by name: `core`, the everyday ones, or `full`, every operation."""
     return {
         operation.name: _tool(operation) for operation in operations().values() if operation.core or profile == "full"
     }

@@ -65,13 +65,15 @@ class Place:
         ]
 
     def residents(self) -> list[psutil.Process]:
-        """The residents that serve this place's assistants."""
-        return [
+        """The residents that serve this place's assistants; a child of one is about to become another program."""
+        found = [
             process
-            for process in psutil.process_iter(["cmdline"])
+            for process in psutil.process_iter(["cmdline", "ppid"])
             if "enhanced_memory.mcp.resident" in (words := process.info["cmdline"] or [])
             and words[-1].startswith(f"{self.folder}/")
         ]
+        numbers = {process.pid for process in found}
+        return [process for process in found if process.info["ppid"] not in numbers]
 
 
 @pytest.fixture
