@@ -13,6 +13,7 @@ from fastmcp.prompts import Prompt
 from fastmcp.resources import Resource, ResourceTemplate
 from fastmcp.server.providers import LocalProvider, Provider
 from fastmcp.tools import Tool
+from fastmcp.utilities.components import FastMCPComponent
 from fastmcp.utilities.versions import VersionSpec
 
 from enhanced_memory.mcp.prompts import add_prompts
@@ -34,6 +35,10 @@ class MemoryProvider(Provider):
         add_resources(made)
         add_prompts(made)
         return made
+
+    async def get_tasks(self) -> Sequence[FastMCPComponent]:
+        """None runs in the background; FastMCP asks at the start, and would have all of them made to look."""
+        return []
 
     async def _list_tools(self) -> Sequence[Tool]:
         return list(tools(self._profile).values())
