@@ -96,7 +96,8 @@ class Service:
 
     `write` and `read` run a function of their own Context in a transaction of its own, for operations that work in
     slices; `facts` gives the figures only the running service knows (uptime, connections, queue); `scrub` overwrites
-    what was erased; `running` lists the long operations under way, as list_running tells them; `ask` has another
+    what was erased; `running` lists the long operations under way, as list_running tells them; `changes` waits
+    for writes, as wait_for_changes tells them; `ask` has another
     operation answered, and raises where it fails; `run_code` executes code in the sandbox
     (sandbox.supervisor.Supervisor.run), `check_code` only compiles it there (Supervisor.check); `checks` tells whether
     there is time to check what was written; `ask_model` gives a language model's answer to its instructions and a
@@ -110,6 +111,7 @@ class Service:
     facts: Callable[[], Mapping[str, Any]]
     scrub: Callable[[Sequence[str]], None]
     running: Callable[[], list[dict[str, Any]]]
+    changes: Callable[[int | None, float], Mapping[str, Any]]
     ask: Callable[[Caller, str, Mapping[str, Any]], Mapping[str, Any]]
     run_code: Callable[..., CodeOutcome]
     check_code: Callable[[str], None]

@@ -40,6 +40,16 @@ class Settings:
     )
     namespace: str = _setting("default", "MEMORY_NAMESPACE", "Namespace a client or MCP server works in.")
     tools: str = _setting("core", "MEMORY_TOOLS", "MCP tool profile: core or full.")
+    mcp_idle_s: float = _setting(
+        900.0, "MEMORY_MCP_IDLE_S", "Seconds the MCP servers' resident process waits for a session.", 0.05, 1e6
+    )
+    mcp_max_tokens: int = _setting(
+        20_000,
+        "MEMORY_MCP_MAX_TOKENS",
+        "Tokens of a tool's reply at the most, by estimate; max_tokens asks for more.",
+        1_000,
+        1_000_000,
+    )
     autostart: bool = _setting(
         True, "MEMORY_AUTOSTART", "Start the daemon when nobody answers on the socket (MCP server and command line)."
     )

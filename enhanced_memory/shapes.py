@@ -507,6 +507,28 @@ class OperationWords(TypedDict):
     result: dict[str, Any]
 
 
+class NoticedChange(TypedDict):
+    """One write: in which namespace, and the entities it changed, or null where any may have."""
+
+    namespace: str
+    names: list[str] | None
+
+
+class NoticedChanges(TypedDict):
+    """What was written lately. `last` is the number of the newest write, to be passed on as `after`; `missed` says that
+    more was written than is told."""
+
+    last: int
+    changes: list[NoticedChange]
+    missed: bool
+
+
+class MatchingNames(TypedDict):
+    """Names of entities, in their order."""
+
+    names: list[str]
+
+
 class RunningOperation(TypedDict):
     """A long operation under way: `done` of `total` steps (0 of 0 until it knows), seconds since it began."""
 

@@ -6,22 +6,19 @@ Standard library only. A file lock beside the database lets one starter through;
 
 from __future__ import annotations
 
-import fcntl
 import os
-import select
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import fields
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import TYPE_CHECKING
 
 from enhanced_memory import wire
 from enhanced_memory.client.connection import BlockingSteps, talk, understood, walk
 from enhanced_memory.errors import DaemonUnavailable
+from enhanced_memory.starting import first_line, locks, opened, own_environment
 
 if TYPE_CHECKING:
     from enhanced_memory.settings import Settings
@@ -34,9 +31,6 @@ _PAUSE_S = 0.05
 _MAX_LOG_BYTES = 10 * 1024 * 1024
 """A log larger than this is set aside when a daemon is started, in the place of the one set aside before. A daemon
 that runs keeps its log within the same size."""
-
-_OUR_UNITS = ("NOTIFY_SOCKET", "WATCHDOG_", "LISTEN_")
-"""Variables by which systemd speaks to the one program it started."""
 
 
 def ensure_daemon(settings: Settings, *, timeout_s: float = 15.0) -> bool:
@@ -68,8 +62,8 @@ def _started(settings: Settings, deadline: float) -> bool:
     folder = Path(db_path).parent
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     daemons_lock = f"{db_path}.lock"
-    with _opened(f"{db_path}.start") as start:
-        while not _locks(start):
+    with opened(f"{db_path}.start") as start:
+        while not locks(start):
             _pause(
                 deadline, f"another program is starting the daemon at {settings.socket_path}, and it is not ready yet"
             )
@@ -98,25 +92,6 @@ def _answers(settings: Settings, deadline: float) -> bool:
     return answer is not None and understood(answer, settings.socket_path).get("code") != "shutting_down"
 
 
-@contextmanager
-def _opened(path: str) -> Iterator[int]:
-    """A lock file, made where it is missing; it is never removed, since others may be waiting on it."""
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        yield descriptor
-    finally:
-        os.close(descriptor)
-
-
-def _locks(descriptor: int) -> bool:
-    """Lock an open file for as long as it stays open; false where another holds it."""
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
-
-
 def _is_held(path: str) -> bool:
     """Whether a daemon holds the lock file at `path`, which it takes away when it ends well."""
     try:
@@ -124,7 +99,7 @@ def _is_held(path: str) -> bool:
     except FileNotFoundError:
         return False
     try:
-        return not _locks(descriptor)
+        return not locks(descriptor)
     finally:
         os.close(descriptor)
 
@@ -143,8 +118,9 @@ def _start(settings: Settings, log_path: Path, deadline: float) -> None:
     What systemd told us about ourselves does not go along.
     """
     command = [sys.executable, str(_PROGRAM), "--db", settings.db_path, "--socket", settings.socket_path]
-    environment = {key: value for key, value in os.environ.items() if not key.startswith(_OUR_UNITS)}
-    environment |= {spec.metadata["variable"]: str(getattr(settings, spec.name)) for spec in fields(settings)}
+    environment = own_environment() | {
+        spec.metadata["variable"]: str(getattr(settings, spec.name)) for spec in fields(settings)
+    }
     if log_path.exists() and log_path.stat().st_size > _MAX_LOG_BYTES:
         log_path.replace(f"{log_path}.1")
     with open(os.open(log_path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600), "rb") as log:
@@ -160,7 +136,7 @@ def _start(settings: Settings, log_path: Path, deadline: float) -> None:
             start_new_session=True,
         )
         assert process.stdout is not None
-        said = _first_line(process.stdout, deadline)
+        said = first_line(process.stdout, deadline)
         # Somebody must wait for its end, or it would stay in the table of processes for as long as we live; and must
         # hold the pipe until then, or its ready line could meet a closed one.
         threading.Thread(target=process.communicate, name="daemon-reaper", daemon=True).start()
@@ -171,17 +147,3 @@ def _start(settings: Settings, log_path: Path, deadline: float) -> None:
             lines = log.read().decode(errors="replace").split("\n")
             last = next((line.strip() for line in reversed(lines) if line.strip()), "it said nothing")
             raise DaemonUnavailable(f"the daemon did not start: {last}", hint=f"its log is {log_path}")
-
-
-def _first_line(pipe: IO[bytes], deadline: float) -> bytes | None:
-    """The first line a program prints; empty when it ends without one, None when neither happened by `deadline`."""
-    said = b""
-    while not said.endswith(b"\n"):
-        ready, _, _ = select.select([pipe], [], [], max(0.0, deadline - time.monotonic()))
-        if not ready:
-            return None
-        part = os.read(pipe.fileno(), 4096)
-        if not part:
-            return b""
-        said += part
-    return said

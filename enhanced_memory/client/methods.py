@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 
 READS = frozenset(
     [
+        "complete_names",
         "describe",
         "export_graph",
         "find_path",
@@ -56,6 +57,7 @@ READS = frozenset(
         "prepare_extraction",
         "read_graph",
         "search_nodes",
+        "wait_for_changes",
         "what_changed",
     ]
 )
@@ -91,7 +93,7 @@ LONG: frozenset[str] = frozenset(
 )
 """Operations that work in slices, and may take an hour."""
 
-TIMED = {"execute_code": 30.0, "run_skill": 30.0}
+TIMED = {"execute_code": 30.0, "run_skill": 30.0, "wait_for_changes": 20.0}
 """Operations that are given seconds of their own, `timeout_s`, and how many unless the caller says."""
 
 
@@ -119,7 +121,7 @@ class AsyncMethods(ABC):
         *,
         request_id: str | None = None,
     ) -> Reply:
-        """Remember people, projects, preferences, decisions: one entity per thing, with short facts as observations."""
+        """Remember people, projects, preferences, decisions: one entity per thing, short facts as observations."""
         return await self.call(
             "create_entities",
             {"entities": entities, "on_existing": on_existing, "check_conflicts": check_conflicts}
@@ -503,6 +505,14 @@ class AsyncMethods(ABC):
         """List the long operations under way, and how far each is."""
         return await self.call("list_running")
 
+    async def wait_for_changes(self, after: int | None = None, timeout_s: float = 20.0) -> Reply:
+        """Wait until something is written, by any client, and tell where; at once where that happened since `after`."""
+        return await self.call("wait_for_changes", {"timeout_s": timeout_s} | _given({"after": after}))
+
+    async def complete_names(self, beginning: str, limit: int = 20) -> Reply:
+        """List names of entities that begin with some letters, for a person or program that fills in a name."""
+        return await self.call("complete_names", {"beginning": beginning, "limit": limit})
+
     async def describe(self) -> Reply:
         """List every operation with its words and the JSON Schema of its parameters and reply."""
         return await self.call("describe")
@@ -510,8 +520,7 @@ class AsyncMethods(ABC):
     async def memory_history(
         self, entity_name: Name, branch: BranchName | None = None, limit: int = 20, cursor: Cursor | None = None
     ) -> Reply:
-        """List an entity's versions, newest first: what each added and removed, when, by whom, from which
-        conversation."""
+        """List an entity's versions, newest first: what each added and removed, when, by whom."""
         return await self.call(
             "memory_history",
             {"entity_name": entity_name, "limit": limit} | _given({"branch": branch, "cursor": cursor}),
@@ -530,8 +539,7 @@ class AsyncMethods(ABC):
     async def memory_diff(
         self, entity_name: Name, version1: Version | None = None, version2: Version | None = None
     ) -> Reply:
-        """Compare two versions of an entity, of whatever branches: observations added and removed, name and type
-        changed."""
+        """Compare two versions of an entity: observations added and removed, name and type changed."""
         return await self.call(
             "memory_diff", {"entity_name": entity_name} | _given({"version1": version1, "version2": version2})
         )
@@ -674,7 +682,7 @@ class BlockingMethods(ABC):
         *,
         request_id: str | None = None,
     ) -> Reply:
-        """Remember people, projects, preferences, decisions: one entity per thing, with short facts as observations."""
+        """Remember people, projects, preferences, decisions: one entity per thing, short facts as observations."""
         return self.call(
             "create_entities",
             {"entities": entities, "on_existing": on_existing, "check_conflicts": check_conflicts}
@@ -1056,6 +1064,14 @@ class BlockingMethods(ABC):
         """List the long operations under way, and how far each is."""
         return self.call("list_running")
 
+    def wait_for_changes(self, after: int | None = None, timeout_s: float = 20.0) -> Reply:
+        """Wait until something is written, by any client, and tell where; at once where that happened since `after`."""
+        return self.call("wait_for_changes", {"timeout_s": timeout_s} | _given({"after": after}))
+
+    def complete_names(self, beginning: str, limit: int = 20) -> Reply:
+        """List names of entities that begin with some letters, for a person or program that fills in a name."""
+        return self.call("complete_names", {"beginning": beginning, "limit": limit})
+
     def describe(self) -> Reply:
         """List every operation with its words and the JSON Schema of its parameters and reply."""
         return self.call("describe")
@@ -1063,8 +1079,7 @@ class BlockingMethods(ABC):
     def memory_history(
         self, entity_name: Name, branch: BranchName | None = None, limit: int = 20, cursor: Cursor | None = None
     ) -> Reply:
-        """List an entity's versions, newest first: what each added and removed, when, by whom, from which
-        conversation."""
+        """List an entity's versions, newest first: what each added and removed, when, by whom."""
         return self.call(
             "memory_history",
             {"entity_name": entity_name, "limit": limit} | _given({"branch": branch, "cursor": cursor}),
@@ -1081,8 +1096,7 @@ class BlockingMethods(ABC):
         )
 
     def memory_diff(self, entity_name: Name, version1: Version | None = None, version2: Version | None = None) -> Reply:
-        """Compare two versions of an entity, of whatever branches: observations added and removed, name and type
-        changed."""
+        """Compare two versions of an entity: observations added and removed, name and type changed."""
         return self.call(
             "memory_diff", {"entity_name": entity_name} | _given({"version1": version1, "version2": version2})
         )

@@ -1,82 +1,31 @@
-"""The MCP server's command line: settings, log, serve over standard input and output.
+"""The MCP server's entry: a pipe to the resident where the command line holds settings only, else the whole command.
 
-Above it stand the door `server.py` and the command `memory-mcp`; below it the server. FastMCP is loaded when the
-command line has been read, so that `--help` and `--version` answer at once.
+Above it stand the door `server.py` and the command `memory-mcp`; below it the pump and the command line. Nothing heavy
+is loaded before it is known to be needed.
 """
 
 from __future__ import annotations
 
-import dataclasses
-import logging
-import os
-import signal
 import sys
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Sequence
 
-import click
-
-from enhanced_memory import __version__
-from enhanced_memory.errors import InvalidParams
-from enhanced_memory.settings import LOG_LEVELS, TOOL_PROFILES, Settings
-
-_log = logging.getLogger(__name__)
-
-_FIELDS = {spec.name: spec.metadata for spec in dataclasses.fields(Settings)}
-
-
-def _setting(flag: str, name: str, **kind: Any) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """The flag of a setting, with the setting's own words and variable in the help."""
-    words = f"{_FIELDS[name]['meaning']} [{_FIELDS[name]['variable']}]"
-    return click.option(flag, name, default=None, help=words, **kind)
-
-
-@click.command(context_settings={"help_option_names": ["-h", "--help"]})
-@_setting("--db", "db_path", metavar="FILE")
-@_setting("--socket", "socket_path", metavar="PATH")
-@_setting("--namespace", "namespace", metavar="NAME")
-@_setting("--tools", "tools", type=click.Choice(TOOL_PROFILES, case_sensitive=False))
-@_setting("--log-level", "log_level", type=click.Choice(LOG_LEVELS, case_sensitive=False))
-@_setting("--autostart/--no-autostart", "autostart")
-@click.version_option(__version__, prog_name="memory-mcp", message="%(prog)s %(version)s")
-def command(**flags: Any) -> None:
-    """Serve the memory to an assistant over the Model Context Protocol, on standard input and output.
-
-    An assistant starts this program by itself; the memory's daemon is started when nobody answers on its socket.
-    """
-    try:
-        settings = Settings.load(flags)
-    except InvalidParams as error:
-        raise click.UsageError(error.message) from None
-    _prepare_logging(settings.log_level)
-    # There is nothing to save: the daemon keeps all state. Waiting for the thread that reads standard input would
-    # make the first Ctrl-C do nothing.
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
-    if sys.stdin.isatty():
-        click.echo("memory-mcp waits for an assistant's messages on standard input; Ctrl-C ends it.", err=True)
-
-    from enhanced_memory.mcp.app import build
-
-    try:
-        build(settings).run("stdio", show_banner=False)
-    except* BrokenPipeError:
-        _log.info("the assistant went away before it had read everything")
+from enhanced_memory.mcp import pump
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Run the MCP server with `argv`, or the process's own arguments; ends the process with its exit code."""
-    command.main(args=argv, prog_name="memory-mcp")
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    flags = pump.settings_in(arguments)
+    if flags is not None:
+        try:
+            session = pump.session(flags)
+        except pump.Unusable as reason:
+            if str(reason):
+                print(f"memory-mcp: serving alone, since the resident cannot be had: {reason}", file=sys.stderr)
+        else:
+            if sys.stdin.isatty():
+                print("memory-mcp waits for an assistant's messages; Ctrl-C ends it.", file=sys.stderr)
+            sys.exit(pump.pump(session))
+    from enhanced_memory.mcp.command import command
 
-
-def _prepare_logging(level: str) -> None:
-    """Plain lines on standard error, from us and from the libraries; standard output is the protocol's.
-
-    FastMCP reads its settings when it is imported, from the environment and from `.env` in the working folder, which
-    is some project's and none of ours. The libraries never go below INFO: at DEBUG they print memories.
-    """
-    os.environ["FASTMCP_LOG_ENABLED"] = "false"  # no handlers of its own, which are rich's and made for terminals
-    os.environ["FASTMCP_ENV_FILE"] = os.devnull
-    os.environ["FASTMCP_CHECK_FOR_UPDATES"] = "off"
-    logging.basicConfig(stream=sys.stderr, level=level, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    for library in ("fastmcp", "mcp", "asyncio"):
-        logging.getLogger(library).setLevel(max(logging.INFO, logging.getLogger().level))
+    command.main(args=arguments, prog_name="memory-mcp")

@@ -6,42 +6,58 @@ daemon's reply; the daemon checks them, so nothing is checked twice.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
+from functools import cache
 from typing import Any
 
-from fastmcp.server.dependencies import get_context
 from fastmcp.tools import Tool, ToolResult
-from fastmcp.utilities.json_schema import compress_schema
 from mcp.types import ToolAnnotations
 
 from enhanced_memory import wire
-from enhanced_memory.errors import EnhancedMemoryError
+from enhanced_memory.errors import UnknownMethod
+from enhanced_memory.mcp import listing, sessions
 from enhanced_memory.mcp.arguments import mended
-from enhanced_memory.mcp.clients import DEFAULT_NAME, Clients
-from enhanced_memory.registry import Operation, operations
+from enhanced_memory.registry import Operation, find, operations
 
 
 class OperationTool(Tool):
-    """One operation as a tool; its `parameters` are the operation's own JSON Schema."""
+    """One operation as a tool; `parameters` and `output_schema` are its schemas as `listing` shortens them."""
+
+    def get_meta(self) -> dict[str, Any] | None:  # type: ignore[override]
+        """None: FastMCP would tell every assistant that there are no tags."""
+        return None
 
     async def run(self, arguments: dict[str, Any]) -> ToolResult:
         """Send the call to the daemon; its failures, and not reaching it, are results the model can read.
 
         The client gives every write a request id, so that a lost connection is mended by sending it again.
         """
-        clients: Clients = get_context().lifespan_context["clients"]
+        return as_result(await sessions.current().ask(self.name, mended(arguments, self.parameters)))
+
+
+class UnlistedTool(Tool):
+    """What is called where a tool is not listed: it answers like any failure, with the way out."""
+
+    asked: str
+
+    async def run(self, arguments: dict[str, Any]) -> ToolResult:  # noqa: ARG002 - whatever they are
+        """Why there is no such tool: no operation is called so, or this profile leaves it out."""
         try:
-            reply = await clients.named(_caller_name()).call(self.name, mended(arguments, self.parameters))
-        except EnhancedMemoryError as error:
-            reply = error.reply()
-        return as_result(reply)
+            find(self.asked)
+        except UnknownMethod as error:
+            return as_result(error.reply())
+        absent = UnknownMethod(
+            f"{self.asked} is not in the core profile", hint="start the server with --tools full to have it"
+        )
+        return as_result(absent.reply())
 
 
-def tools(profile: str) -> Iterator[OperationTool]:
-    """The tools of a profile: `core`, the everyday ones, or `full`, every operation."""
-    for operation in operations().values():
-        if operation.core or profile == "full":
-            yield _tool(operation)
+@cache
+def tools(profile: str) -> Mapping[str, OperationTool]:
+    """The tools of a profile by name: `core`, the everyday ones, or `full`, every operation."""
+    return {
+        operation.name: _tool(operation) for operation in operations().values() if operation.core or profile == "full"
+    }
 
 
 def as_result(reply: Mapping[str, Any]) -> ToolResult:
@@ -59,9 +75,9 @@ def _tool(operation: Operation) -> OperationTool:
     return OperationTool(
         name=operation.name,
         title=operation.title,
-        description=operation.description,
-        parameters=_plain(operation.params_schema),
-        output_schema=_plain(operation.result_schema),
+        description=listing.words(operation.description),
+        parameters=listing.taken(operation.params_schema),
+        output_schema=listing.given(operation.result_schema),
         annotations=ToolAnnotations(
             read_only_hint=not operation.writes,
             destructive_hint=operation.destructive,
@@ -69,18 +85,3 @@ def _tool(operation: Operation) -> OperationTool:
             open_world_hint=False,
         ),
     )
-
-
-def _plain(schema: dict[str, Any]) -> dict[str, Any]:
-    """`schema` without references, which some assistants cannot follow, and without titles, which say nothing new."""
-    return compress_schema(schema, prune_titles=True, dereference=True)
-
-
-def _caller_name() -> str:
-    """The name the assistant gave itself, at the handshake or with this request; else `mcp`."""
-    request = get_context().request_context
-    given = request.session.client_params if request else None
-    if given is None:
-        return DEFAULT_NAME
-    name = "".join(character for character in given.client_info.name if character.isprintable())
-    return name[: wire.MAX_LABEL].strip() or DEFAULT_NAME

@@ -37,13 +37,15 @@ def detect_conflicts(
     entity_name: Annotated[
         Name | None, Field(description="Or an entity that is stored; findings are recorded.")
     ] = None,
-    threshold: Annotated[Fraction, Field(description="Share of common observations that makes a duplicate.")] = 0.85,
+    threshold: Annotated[Fraction, Field(description="Share in common that makes a duplicate.")] = 0.85,
 ) -> Conflicts:
     """Find memories that contradict, update or repeat an entity, stored or not yet stored, surest first.
 
-    Use before storing something that may be known otherwise. Each finding says which observation stands against
-    which and why, how sure it is (0..1), and what to do: merge a duplicate, update, or review a contradiction.
-    Findings for entity_name are recorded as pending, once.
+    Use before storing what may be known otherwise. Tells what stands against what, and what to do. Example:
+    detect_conflicts(entity_data={'observations':['Ann drinks only coffee']})
+
+    Sureness is 0 to 1. A duplicate is to be merged, an update to be made, a contradiction to be reviewed. Findings for
+    entity_name are recorded as pending, once.
 
     Raises: InvalidParams: not exactly one of entity_data and entity_name. NotFound.
     """

@@ -30,8 +30,10 @@ def get_context(
 ) -> ContextText:
     """Give what to have in mind as one text within a token budget: pinned memories first, then the most relevant.
 
-    Use at the start of a session, with the user's first message as query. `omitted` counts the memories that did not
-    fit; search_nodes finds them. Tokens are estimated on the high side.
+    Use at the start of a session, with the user's first message. Costs max_tokens at most. Example:
+    get_context(query='plan the trip', max_tokens=1000)
+
+    `omitted` counts the memories that did not fit; search_nodes finds them. Tokens are estimated on the high side.
     """
     blocks: list[tuple[ContextEntity, list[str]]] = []
     for entity in ctx.store.entities.recent(Filter(pinned=True), _MOST_PINNED):

@@ -101,26 +101,25 @@ def create_entities(
         Field(
             min_length=1,
             max_length=MAX_BATCH,
-            description="What to remember: name, entityType and observations (short facts, one sentence each).",
+            description="May have tier, always_include (pin it), relevance_score, source_session, expected_version.",
         ),
     ],
     on_existing: Annotated[
         OnExisting,
-        Field(
-            description="For a name that is there already: merge adds what is new, replace makes this the content,"
-            " skip leaves it, error refuses the batch."
-        ),
+        Field(description="If the name exists: merge adds, replace makes this the content, skip leaves it."),
     ] = "merge",
     commit_message: Annotated[Message | None, Field(description="Why; kept in the history.")] = None,
     branch: _Branch = None,
     check_conflicts: _Check = True,
 ) -> CreatedEntities:
-    """Remember people, projects, preferences, decisions: one entity per thing, with short facts as observations.
+    """Remember people, projects, preferences, decisions: one entity per thing, short facts as observations.
 
-    Use when something lasting is learnt. A name that exists is updated, not doubled; repeating a call changes
-    nothing. Tells per entity whether it was created, updated or unchanged, its version, and the share of space saved.
-    The whole batch happens or nothing of it. Where it contradicts, updates or repeats another memory, that is told as
-    conflicts; nothing is merged or retired by itself.
+    Use when something lasting is learnt; search first. A name that exists is updated. Tells what became of each.
+    Example: create_entities(entities=[{'name':'Ann','entityType':'person','observations':['likes tea']}])
+
+    The whole batch happens or nothing of it; repeating a call changes nothing. The reply also tells each entity's
+    version and the share of space saved, and as conflicts what contradicts, updates or repeats another memory; nothing
+    is merged or retired by itself.
 
     Raises: AlreadyExists: on_existing is error and a name is taken. VersionConflict: expected_version is not the
     current version. TooLarge: an entity would hold more than 10,000 observations.
@@ -179,7 +178,7 @@ def add_observations(
     ctx: Context,
     observations: Annotated[
         list[AdditionInput],
-        Field(min_length=1, max_length=MAX_BATCH, description="Per entity: entityName, and contents to add."),
+        Field(min_length=1, max_length=MAX_BATCH, description="Facts to add, by entity."),
     ],
     branch: _Branch = None,
     expected_version: _Expected = None,
@@ -187,8 +186,10 @@ def add_observations(
 ) -> Additions:
     """Add facts to entities that exist.
 
-    Use when more is learnt about something known. Tells what was new; what was there already is not doubled. Where it
-    contradicts, updates or repeats another memory, that is told as conflicts.
+    Use when more is learnt about something known. Tells what was new; nothing is doubled. Example:
+    add_observations(observations=[{'entityName':'Ann','contents':['moved to Graz in May']}])
+
+    Where something contradicts, updates or repeats another memory, that is told as conflicts.
 
     Raises: NotFound: an entity is not there; nothing of the batch happens. VersionConflict.
     """
@@ -269,8 +270,8 @@ def delete_entities(
 ) -> DeletedEntities:
     """Take entities and their relations out of every read and search; their history stays.
 
-    Use when the user asks to forget something, or it was remembered by mistake. Tells which were deleted and which
-    were not there.
+    Use when something is to be forgotten or was a mistake; memory_revert brings it back. Tells which were there.
+    Example: delete_entities(entityNames=['Old project'])
     """
     found = ctx.store.entities.find_many(entityNames)
     for entity in found.values():
@@ -284,15 +285,17 @@ def delete_observations(
     ctx: Context,
     deletions: Annotated[
         list[DeletionInput],
-        Field(min_length=1, max_length=MAX_BATCH, description="Per entity: entityName, and observations to remove."),
+        Field(min_length=1, max_length=MAX_BATCH, description="Facts to remove, by entity."),
     ],
     branch: _Branch = None,
     expected_version: _Expected = None,
 ) -> Deletions:
     """Remove facts from entities, each given word for word.
 
-    Use when a fact was wrong or no longer holds. Tells what was removed; an observation that is not there is passed
-    over.
+    Use when a fact was wrong or no longer holds, before adding the new one. Tells what was removed. Example:
+    delete_observations(deletions=[{'entityName':'Ann','observations':['likes tea']}])
+
+    An observation that is not there is passed over.
 
     Raises: NotFound: an entity is not there; nothing of the batch happens. VersionConflict.
     """

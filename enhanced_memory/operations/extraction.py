@@ -36,21 +36,22 @@ _NOBODY = "user"
 @operation(writes=True, transaction=False, core=True, idempotent=True)
 def auto_extract_facts(
     ctx: Context,
-    conversation_text: Annotated[str, Field(description="The talk, best with speakers: `Ann: I moved to Lisbon`.")],
+    conversation_text: Annotated[str, Field(description="Best with speakers, as in `Ann: I moved`.")],
     session_id: Annotated[Line | None, Field(description="Which conversation; further calls add to its facts.")] = None,
-    auto_store: Annotated[bool, Field(description="Whether to remember the facts, or only to return them.")] = True,
+    auto_store: Annotated[bool, Field(description="Remember them, or only tell.")] = True,
     extraction_context: Annotated[Message | None, Field(description="A note for the history.")] = None,
     extractor: Annotated[Literal["rules", "llm"], Field(description="rules work offline.")] = "rules",
-    threshold: Annotated[Fraction, Field(description="Least confidence; higher keeps fewer, surer facts.")] = (
-        extraction.THRESHOLD
-    ),
+    threshold: Annotated[Fraction, Field(description="Least confidence.")] = (extraction.THRESHOLD),
 ) -> ExtractedFacts:
     """Find the lasting facts of a conversation - preferences, rules, decisions, plans, events - and remember them.
 
-    Use at the end of a conversation, or of a long stretch of one. Questions, thanks, hypotheticals and code are no
-    facts, and nothing between <private> tags is read. Keys and passwords are replaced by a mark before anything is
-    stored, unless the setting MEMORY_MASK_SECRETS is off, and counted in `secrets`. One entity per session and subject;
-    a repeated call changes nothing. Lines and spans of the evidence count in the text after that replacement.
+    Use at the end of a talk, or of a long stretch of one. Gives each fact with its evidence. Example:
+    auto_extract_facts(conversation_text='Ann: I prefer tea')
+
+    Questions, thanks, hypotheticals and code are no facts, and nothing between <private> tags is read. Keys and
+    passwords are replaced by a mark before anything is stored, unless the setting MEMORY_MASK_SECRETS is off, and
+    counted in `secrets`. One entity per session and subject; a repeated call changes nothing. Lines and spans of the
+    evidence count in the text after that replacement.
 
     extractor llm asks a language model, which sees the conversation without its secrets and private passages.
 

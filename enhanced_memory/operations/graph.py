@@ -62,8 +62,10 @@ def open_nodes(
 ) -> Opened:
     """Read entities by their exact names, with the relations that touch them.
 
-    Use when the name is known, after search_nodes or for things you named yourself. Names that do not exist come
-    back as missing. as_of, branch or version (one of them) show another state than the present one.
+    Use when the name is known. Gives every observation, however many; unknown names come back as missing. Example:
+    open_nodes(names=['Ann','Atlas project'])
+
+    as_of, branch or version (one of them) show another state than the present one.
 
     Raises: Corrupt: none of the entities that exist can be read. NotFound: an entity has no such version.
     InvalidParams: as_of is no time, or more than one of the three is given.
@@ -98,8 +100,10 @@ def read_graph(
 ) -> GraphPage:
     """Page through everything that is remembered: entities, and the relations that start at them.
 
-    Use to look over a whole memory; to find something, search_nodes is far cheaper. Pass next_cursor on until it
-    is null; pages neither repeat nor skip what was there when paging began. as_of shows everything as it stood then.
+    Use to look over a whole memory; search_nodes finds things far cheaper. Pass next_cursor on as cursor until it is
+    null. Example: read_graph(limit=50, entity_type='person')
+
+    Pages neither repeat nor skip what was there when paging began. as_of shows everything as it stood then.
 
     Raises: InvalidParams: a cursor or time that is none.
     """

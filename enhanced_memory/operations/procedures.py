@@ -27,10 +27,12 @@ def execute_code(
 ) -> CodeResult:
     """Execute Python over the memories, to filter, group or count many of them without reading them all.
 
-    Use when an answer needs more memories than fit a reply. The operations are plain functions:
+    Use when an answer needs more memories than fit a reply. The tools are functions; gives the variable `result` and
+    what was printed. Example: execute_code(code="result = len(search_nodes('deploy', limit=500))")
+
     `found = search_nodes("deploy", limit=100)` gives the list of results, `create_entities([...])` writes. Only json,
     re, math, statistics, datetime, collections, itertools and functools can be imported; there are no files and no
-    network. The reply is the variable `result` and what was printed.
+    network.
 
     Raises: SandboxRejected, SandboxError (with the line and message of the code's own error), SandboxTimeout,
     SandboxMemory, Busy.

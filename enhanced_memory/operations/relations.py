@@ -28,7 +28,8 @@ _Relations = Annotated[
 def create_relations(ctx: Context, relations: _Relations) -> CreatedRelations:
     """Relate entities that exist: Ann works_at Initech.
 
-    Use when it matters how things hang together. Tells which relations were made and which were there already.
+    Use when it matters how things hang together. Tells which were made, which existed. Example:
+    create_relations(relations=[{'from':'Ann','to':'Initech','relationType':'works_at'}])
 
     Raises: NotFound: an end is not there; nothing of the batch happens.
     """
@@ -55,7 +56,8 @@ def create_relations(ctx: Context, relations: _Relations) -> CreatedRelations:
 def delete_relations(ctx: Context, relations: _Relations) -> DeletedRelations:
     """End relations between entities.
 
-    Use when two things no longer hang together so. Tells which were ended and which were not there.
+    Use when it is so no longer; the history keeps them. Tells which were ended, which missing. Example:
+    delete_relations(relations=[{'from':'Ann','to':'Initech','relationType':'works_at'}])
     """
     ids = _ends(ctx, relations)
     reply: DeletedRelations = {"deleted": [], "missing": []}

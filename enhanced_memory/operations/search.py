@@ -65,7 +65,7 @@ _read_title = lru_cache(16_384)(ranking.read_title)
 @operation(writes=False, core=True)
 def search_nodes(
     ctx: Context,
-    query: Annotated[str, Field(max_length=100_000, description='A question or words; "" lists what was used last.')],
+    query: Annotated[str, Field(max_length=100_000, description='"" lists what was used last.')],
     limit: Annotated[int, Field(ge=1, le=1000, description="Most results.")] = 10,
     mode: Annotated[
         Literal["auto", "lexical", "semantic", "hybrid"], Field(description="auto takes the best there is.")
@@ -73,12 +73,10 @@ def search_nodes(
     entity_type: Annotated[EntityType | None, Field(description="Only this type.")] = None,
     tier: Annotated[Tier | None, Field(description="Only this tier.")] = None,
     namespaces: Annotated[list[Line] | None, Field(max_length=100, description="Search these instead.")] = None,
-    since: Annotated[str | None, Field(max_length=64, description="Changed since, ISO 8601 or 7d, 2w.")] = None,
+    since: Annotated[str | None, Field(max_length=64, description="ISO 8601, or 7d, 2w.")] = None,
     until: Annotated[str | None, Field(max_length=64, description="Changed before, likewise.")] = None,
     min_relevance: Annotated[Fraction | None, Field(description="Only what is still this relevant.")] = None,
-    detail: Annotated[
-        Literal["full", "matched", "names"], Field(description="matched: only matching observations.")
-    ] = "full",
+    detail: Annotated[Literal["full", "matched", "names"], Field(description="How much of each result.")] = "full",
     max_tokens: Annotated[int | None, Field(ge=50, description="Keep the reply within this budget.")] = None,
     offset: Annotated[int, Field(ge=0, le=100_000, description="Results to pass over.")] = 0,
     explain: Annotated[bool, Field(description="Say why each result ranks where it does.")] = False,
@@ -86,9 +84,11 @@ def search_nodes(
 ) -> Found:
     """Find memories by a plain question or by words in their names, types and observations, best first.
 
-    Use before answering anything about the past, and before creating an entity that may exist. Any word may match;
-    rare words count most. "quoted phrases", -word, prefix*, type:, tier: and since: work inside the query. Each
-    result's `matches` names the observations that matched, best first.
+    Use before answering about the past and before creating. Any word may match; "a phrase", -word, prefix* work. A
+    small reply: search_nodes(query='what does Ann drink?', limit=5, detail='matched')
+
+    Rare words count most; type:, tier: and since: work inside the query as well. Each result's `matches` names the
+    observations that matched, best first.
 
     Raises: InvalidParams: a time that cannot be read, or a mode that is not installed.
     """

@@ -58,9 +58,12 @@ def memory_history(
     limit: Annotated[int, Field(ge=1, le=MAX_BATCH, description="Most versions.")] = 20,
     cursor: Annotated[Cursor | None, Field(description="next_cursor of the page before.")] = None,
 ) -> EntityHistory:
-    """List an entity's versions, newest first: what each added and removed, when, by whom, from which conversation.
+    """List an entity's versions, newest first: what each added and removed, when, by whom.
 
-    Use to see how a memory came to be, or to find the version to compare with or go back to.
+    Use to see how a memory came to be, or which version to go back to; deleted entities too. Example:
+    memory_history(entity_name='Ann', limit=5)
+
+    A version tells its conversation as well, where it came from one.
 
     Raises: NotFound: nothing was ever called so, or it has no such branch.
     """
@@ -110,12 +113,17 @@ def memory_commit(
 def memory_diff(
     ctx: Context,
     entity_name: _EntityName,
-    version1: Annotated[Version | None, Field(description="Compare from here; else version2's parent.")] = None,
-    version2: Annotated[Version | None, Field(description="Compare to here; else the current version.")] = None,
+    version1: Annotated[Version | None, Field(description="Else version2's parent.")] = None,
+    version2: Annotated[Version | None, Field(description="Else the current version.")] = None,
 ) -> VersionDiff:
-    """Compare two versions of an entity, of whatever branches: observations added and removed, name and type changed.
+    """Compare two versions of an entity: observations added and removed, name and type changed.
 
-    Use to see what the last change did, or what became of a memory since a version. Raises: NotFound.
+    Use to see what became of a memory since a version; without versions, the last change. Example:
+    memory_diff(entity_name='Ann', version1=3)
+
+    The versions may be of different branches.
+
+    Raises: NotFound.
     """
     entity = any_entity(ctx, entity_name)
     after = past(ctx, entity, version2 or entity.version)
@@ -153,9 +161,11 @@ def memory_revert(
 ) -> Reverted:
     """Bring back what an entity said at an earlier version, as a new version on top; also a deleted entity.
 
-    Use when a later change turned out wrong, or something was deleted by mistake. Nothing is lost: the replaced state
-    stays in the history. The name stays as it is now. A deleted entity comes back with its relations whose other end
-    still lives; the others are told.
+    Use when a change or deletion was wrong; memory_history finds the version. Example: memory_revert(entity_name='Ann',
+    version=3)
+
+    Nothing is lost: the replaced state stays in the history. The name stays as it is now. A deleted entity comes back
+    with its relations whose other end still lives; the others are told.
 
     Raises: NotFound: no such entity or version. AlreadyExists: another entity has its name now.
     """

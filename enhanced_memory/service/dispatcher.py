@@ -35,6 +35,7 @@ from enhanced_memory.registry import After, Operation, find, operations
 from enhanced_memory.sandbox.supervisor import Supervisor
 from enhanced_memory.service.allowance import Allowance
 from enhanced_memory.service.analyser import WordAnalyser
+from enhanced_memory.service.changes import Changes, named_in
 from enhanced_memory.service.embedding import VectorMaker
 from enhanced_memory.service.model import open_model
 from enhanced_memory.service.scheduler import Scheduler
@@ -111,6 +112,7 @@ class MemoryDBService:
         self.running = Running()
         self.tally = Tally()
         self._vitals = Vitals()
+        self.changes = Changes()
         self._closing = False
         self._store: Store = SQLiteStore(
             self.settings.db_path,
@@ -135,6 +137,7 @@ class MemoryDBService:
             facts=self._facts,
             scrub=self._scrub,
             running=self.running.told,
+            changes=self.changes.wait,
             ask=self._ask,
             run_code=self._sandbox.run,
             check_code=self._sandbox.check,
@@ -206,6 +209,7 @@ class MemoryDBService:
         """From now on every new request is answered with `shutting_down`, and so are backups and checks under way."""
         self._closing = True
         self.upkeep.stop()
+        self.changes.close()
 
     def close(self) -> None:
         """Finish what was begun and close the store."""
@@ -257,7 +261,9 @@ class MemoryDBService:
             return dict(self._read(caller, lambda ctx: declared.handler(ctx, **arguments)))
         key = None if request_id is None else (request_id, _fingerprint(declared.name, params))
         drafts = declared.drafts(arguments) if declared.drafts is not None else ()
-        result, is_new = self._write(caller, lambda ctx: _once(ctx, declared, arguments, key), drafts)
+        result, is_new = self._write(
+            caller, lambda ctx: _once(ctx, declared, arguments, key), drafts, named_in(declared.name, arguments)
+        )
         if declared.after is None or not is_new:
             return result
         return self._completed(declared.after, caller, arguments, result, key)
@@ -279,13 +285,22 @@ class MemoryDBService:
             log.warning("the reply could not be completed: %s", error)
             return result
 
-    def _write(self, caller: Caller, work: Callable[[Context], T], drafts: Sequence[Draft] = ()) -> T:
-        return self._store.write(
+    def _write(
+        self,
+        caller: Caller,
+        work: Callable[[Context], T],
+        drafts: Sequence[Draft] = (),
+        names: list[str] | None = None,
+    ) -> T:
+        """Run `work` in a write transaction and note the change; `names` are the entities it changes, if known."""
+        done = self._store.write(
             lambda tx: work(Context(tx, tx.now, caller, self._service)),
             caller.namespace,
             self.settings.operation_timeout_s,
             drafts,
         )
+        self.changes.note(caller.namespace, names)
+        return done
 
     def _read(self, caller: Caller, work: Callable[[Context], T]) -> T:
         return self._store.read(

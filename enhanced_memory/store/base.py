@@ -404,6 +404,9 @@ class Entities(Protocol):
     def find_many(self, names: Sequence[str]) -> dict[str, Entity]:
         """Those of `names` that exist, by name."""
 
+    def names(self, beginning: str, limit: int) -> list[str]:
+        """Names that begin so, letter by letter, in their order."""
+
     def by_ids(self, ids: Sequence[int]) -> dict[int, Entity]:
         """Those of `ids` that live, in whatever namespace, by number."""
 

@@ -68,13 +68,13 @@ class Bench:
         attempt = Writer._attempt
         held_ms, worked_ms = self.held_ms, self.worked_ms
 
-        def timed(writer: Writer, group: Any) -> None:
+        def timed(writer: Writer, group: Any, *, careful: bool) -> None:
             started, worked = time.perf_counter(), time.thread_time()
-            attempt(writer, group)
+            attempt(writer, group, careful=careful)
             held_ms.append((time.perf_counter() - started) * 1000)
             worked_ms.append((time.thread_time() - worked) * 1000)
 
-        Writer._attempt = timed  # type: ignore[assignment,method-assign]
+        Writer._attempt = timed  # type: ignore[method-assign,assignment]
 
         def end() -> None:
             Writer._attempt = attempt  # type: ignore[method-assign]

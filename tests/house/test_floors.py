@@ -14,12 +14,12 @@ ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = "enhanced_memory"
 
 DOORS = ("memory_db_service", "memory_client", "server")
-HALL = ("errors", "settings", "shapes", "wire", "registry", "context")
+HALL = ("errors", "settings", "shapes", "wire", "starting", "registry", "context")
 
 BELOW = {
     "door": {"service", "client", "mcp", "cli"},
     "service": {"operations", "rules", "store", "sandbox", "embedding", "hall"},
-    "mcp": {"client", "hall"},
+    "mcp": {"client", "rules", "hall"},
     "cli": {"client", "hall"},
     "client": {"hall"},
     "operations": {"rules", "store", "hall"},
@@ -33,7 +33,7 @@ BELOW = {
 
 LIBRARIES = {
     "service": {"anthropic", "click", "prometheus_client", "psutil"},
-    "mcp": {"click", "fastmcp", "mcp"},
+    "mcp": {"anyio", "click", "fastmcp", "mcp", "mcp_types"},
     "cli": {"click", "rich"},
     "operations": {"pydantic"},
     "store": {"numpy"},

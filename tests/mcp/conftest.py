@@ -64,12 +64,23 @@ class Place:
             and any(word.endswith("memory_db_service.py") for word in process.info["cmdline"])
         ]
 
+    def residents(self) -> list[psutil.Process]:
+        """The residents that serve this place's assistants; a child of one is about to become another program."""
+        found = [
+            process
+            for process in psutil.process_iter(["cmdline", "ppid"])
+            if "enhanced_memory.mcp.resident" in (words := process.info["cmdline"] or [])
+            and words[-1].startswith(f"{self.folder}/")
+        ]
+        numbers = {process.pid for process in found}
+        return [process for process in found if process.info["ppid"] not in numbers]
+
 
 @pytest.fixture
 def place(short_folder: Path) -> Iterator[Place]:
-    """An empty place; whatever daemon still works in it at the end is ended."""
+    """An empty place; whatever daemon or resident still works in it at the end is ended."""
     place = Place(short_folder)
     yield place
-    for process in place.daemons():
+    for process in (*place.residents(), *place.daemons()):
         process.kill()
         process.wait(5)

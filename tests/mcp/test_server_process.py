@@ -12,7 +12,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import fastmcp
 import pytest
+from fastmcp.client.transports import StdioTransport
 from mcp.client import Client
 from mcp.client.stdio import StdioServerParameters, stdio_client
 
@@ -44,12 +46,12 @@ class Pipes:
         assert self.process.stdin
         assert self.process.stdout
         self.input, self.output = self.process.stdin, self.process.stdout
-        self._protocol = protocol
+        self.protocol = protocol
         self._ids = 0
 
     def send(self, method: str, params: dict[str, Any], **more: Any) -> None:
         """Send one message; without an `id` among `more` it is a notification."""
-        if self._protocol == MODERN:
+        if self.protocol == MODERN:
             about = {
                 "protocolVersion": MODERN,
                 "clientInfo": {"name": "pipes", "version": "1"},
@@ -72,12 +74,12 @@ class Pipes:
 
     def greet(self) -> dict[str, Any]:
         """Begin as the protocol's version has it, and return what the server says of itself."""
-        if self._protocol == MODERN:
+        if self.protocol == MODERN:
             return self.request("server/discover", {})
         about = {"name": "pipes", "version": "1"}
-        given = {"protocolVersion": self._protocol, "capabilities": {}, "clientInfo": about}
+        given = {"protocolVersion": self.protocol, "capabilities": {}, "clientInfo": about}
         greeting = self.request("initialize", given)
-        assert greeting["protocolVersion"] == self._protocol
+        assert greeting["protocolVersion"] == self.protocol
         self.send("notifications/initialized", {})
         return greeting
 
@@ -147,6 +149,19 @@ def test_what_was_created_is_found_after_the_daemon_was_killed_through_the_offic
 
     reply = asyncio.run(session())
     assert [result["name"] for result in reply["results"]] == ["Ann"]
+
+
+@pytest.mark.parametrize("mode", ["legacy", "auto"])
+def test_fastmcps_client_does_a_session(place: Place, mode: str) -> None:
+    async def session() -> dict[str, Any]:
+        transport = StdioTransport(sys.executable, command_line(place), env=environment(place), cwd=str(place.folder))
+        async with asyncio.timeout(60), fastmcp.Client(transport, mode=mode) as client:
+            assert "search_nodes" in [tool.name for tool in await client.list_tools()]
+            await client.call_tool("create_entities", {"entities": ANN})
+            found = await client.call_tool("search_nodes", {"query": "oolong"})
+            return dict(found.structured_content)
+
+    assert asyncio.run(session())["count"] == 1
 
 
 @pytest.mark.parametrize("protocol", [*HANDSHAKES, MODERN])
@@ -224,8 +239,9 @@ def test_namespaces_and_profiles_are_chosen_by_flags(serve: Serve) -> None:
     assert there.call("ping")["structuredContent"]["pong"] is True
 
 
-def test_a_line_that_is_no_message_leaves_the_server_answering(serve: Serve) -> None:
-    server = serve("2025-06-18")
+@pytest.mark.parametrize("flags", [[], ["--standalone"]])
+def test_a_line_that_is_no_message_leaves_the_server_answering(serve: Serve, flags: list[str]) -> None:
+    server = serve("2025-06-18", *flags)
     server.greet()
     server.input.write(b'nonsense\n\xff\n{"jsonrpc": "2.0"}\n[]\n')
 
@@ -238,19 +254,23 @@ def test_a_project_s_own_env_file_is_not_read(place: Place, serve: Serve) -> Non
     assert serve(MODERN).greet()["instructions"]
 
 
-def test_the_log_is_plain_lines_without_memories(place: Place, serve: Serve) -> None:
-    server = serve(MODERN, "--log-level", "debug")
+@pytest.mark.parametrize(("flags", "file"), [([], "mcp.log"), (["--standalone"], "log")])
+def test_the_log_is_plain_lines_without_memories(place: Place, serve: Serve, flags: list[str], file: str) -> None:
+    server = serve(MODERN, "--log-level", "debug", *flags)
     assert not server.call("create_entities", entities=ANN)["isError"]
     server.close()
 
-    log = (place.folder / "log").read_text()
+    log = (place.folder / file).read_text()
     assert "INFO" in log
     assert "\x1b" not in log
     assert "oolong" not in log
 
 
-def test_an_assistant_that_goes_away_without_a_word_leaves_no_trace_in_the_log(place: Place, serve: Serve) -> None:
-    server = serve(MODERN, "--no-autostart")
+@pytest.mark.parametrize("flags", [[], ["--standalone"]])
+def test_an_assistant_that_goes_away_without_a_word_leaves_no_trace_in_the_log(
+    place: Place, serve: Serve, flags: list[str]
+) -> None:
+    server = serve(MODERN, "--no-autostart", *flags)
     server.greet()
     server.output.close()
     for number in range(50):  # enough to fail at writing before the end of the input is seen
@@ -258,12 +278,16 @@ def test_an_assistant_that_goes_away_without_a_word_leaves_no_trace_in_the_log(p
     server.input.close()
 
     assert server.process.wait(10) == 0
-    assert "Traceback" not in (place.folder / "log").read_text()
+    for log in place.folder.glob("*log"):
+        assert "Traceback" not in log.read_text()
 
 
+@pytest.mark.parametrize("flags", [[], ["--standalone"]])
 @pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGTERM])
-def test_one_signal_ends_the_server_though_its_input_stays_open(serve: Serve, sign: signal.Signals) -> None:
-    server = serve(MODERN)
+def test_one_signal_ends_the_server_though_its_input_stays_open(
+    serve: Serve, sign: signal.Signals, flags: list[str]
+) -> None:
+    server = serve(MODERN, *flags)
     server.greet()
     server.process.send_signal(sign)
 
@@ -273,7 +297,7 @@ def test_one_signal_ends_the_server_though_its_input_stays_open(serve: Serve, si
 def test_version_and_help_answer_without_loading_fastmcp() -> None:
     script = (
         "import sys\n"
-        "from enhanced_memory.mcp.main import command\n"
+        "from enhanced_memory.mcp.command import command\n"
         "for flag in ('--version', '--help'):\n"
         "    command.main([flag], standalone_mode=False)\n"
         "sys.exit('fastmcp' in sys.modules or 'mcp' in sys.modules)\n"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import asyncio
 import json
 import re
@@ -14,6 +15,7 @@ from fastmcp import Client
 from mcp.types import Implementation, TextContent, Tool
 
 from enhanced_memory import __version__
+from enhanced_memory.mcp import listing
 from enhanced_memory.mcp.app import INSTRUCTIONS, build
 from enhanced_memory.registry import operations
 
@@ -74,8 +76,10 @@ def test_the_core_profile_has_at_most_twenty_tools() -> None:
 def test_every_tool_says_what_its_operation_declares(place: Place) -> None:
     for tool in run(all_tools(place)):
         operation = operations()[tool.name]
-        assert (tool.title, tool.description) == (operation.title, operation.description)
+        assert tool.title == operation.title
         assert tool.description
+        assert operation.description.startswith(tool.description.split("\n")[0].split(" Raises:")[0][:60])
+        assert "Raises:" not in tool.description
         assert tool.annotations
         assert tool.output_schema
         assert tool.annotations.read_only_hint is not operation.writes
@@ -86,6 +90,67 @@ def test_every_tool_says_what_its_operation_declares(place: Place) -> None:
         assert set(tool.input_schema["properties"]) == set(operation.params_schema.get("properties", {}))
         assert tool.output_schema["required"] == ["success"]
         assert "additionalProperties" not in tool.output_schema
+
+
+def test_the_whole_core_listing_is_under_16_kb(place: Place) -> None:
+    async def listed() -> str:
+        async with Client(build(place.settings())) as client:
+            result = await client.list_tools_mcp()
+            text: str = result.model_dump_json(by_alias=True, exclude_none=True)
+            return text
+
+    assert len(run(listed()).encode()) < 16 * 1024
+
+
+def test_every_core_tool_says_when_to_use_it_with_an_example_of_arguments_it_takes(place: Place) -> None:
+    for operation in operations().values():
+        if not operation.core:
+            continue
+        told = listing.words(operation.description)
+        assert "\nUse " in told, operation.name
+        assert len(told) <= 350, operation.name
+        (example,) = re.findall(rf"{operation.name}\(.*\)$", told)
+        call = ast.parse(example, mode="eval").body
+        assert isinstance(call, ast.Call)
+        operation.check({word.arg: ast.literal_eval(word.value) for word in call.keywords if word.arg})
+
+
+def test_core_descriptions_name_only_core_tools() -> None:
+    outside = {operation.name for operation in operations().values() if not operation.core}
+    for operation in operations().values():
+        if operation.core:
+            assert not outside & set(re.findall(r"\w+", listing.words(operation.description))), operation.name
+
+
+def test_a_listed_schema_takes_what_the_operation_takes_and_tells_its_types() -> None:
+    schema = {
+        "$defs": {
+            "Item": {
+                "properties": {"name": {"type": "string", "maxLength": 5}, "rare": {"type": "boolean"}},
+                "required": ["name"],
+                "additionalProperties": False,
+                "type": "object",
+            }
+        },
+        "properties": {
+            "items": {"items": {"$ref": "#/$defs/Item"}, "type": "array", "description": "Things; may be rare."},
+            "limit": {"type": "integer", "minimum": 1, "default": 10, "description": "Most."},
+            "kind": {"anyOf": [{"enum": ["a", "b"], "type": "string"}, {"type": "null"}], "default": None},
+            "either": {"anyOf": [{"type": "string"}, {"type": "integer"}, {"type": "null"}], "default": None},
+        },
+        "required": ["items"],
+    }
+    thing = {"type": "object", "properties": {"name": {"type": "string"}}, "required": ["name"]}
+    assert listing.taken(schema) == {
+        "type": "object",
+        "properties": {
+            "items": {"type": "array", "items": thing, "description": "Things; may be rare."},
+            "limit": {"type": "integer", "default": 10},
+            "kind": {"type": "string", "enum": ["a", "b"]},
+            "either": {"anyOf": [{"type": "string"}, {"type": "integer"}]},
+        },
+        "required": ["items"],
+    }
 
 
 def test_no_schema_refers_elsewhere_or_repeats_names_as_titles(place: Place) -> None:
@@ -108,7 +173,8 @@ def test_the_server_says_its_name_its_version_and_how_memory_is_used(place: Plac
 def test_the_instructions_are_under_2_kb_and_name_only_what_the_core_profile_has() -> None:
     core = [operation for operation in operations().values() if operation.core]
     known = {operation.name for operation in core}
-    known.update(name for operation in core for name in operation.params_schema.get("properties", {}))
+    for schema in ("params_schema", "result_schema"):
+        known.update(name for operation in core for name in getattr(operation, schema).get("properties", {}))
 
     assert len(INSTRUCTIONS.encode()) < 2048
     assert set(re.findall(r"\b[a-z]+(?:_[a-z]+)+\b", INSTRUCTIONS)) <= known

@@ -27,6 +27,8 @@ SESSION: tuple[tuple[str, dict[str, Any]], ...] = (
     ("ping", {}),
     ("describe", {}),
     ("list_running", {}),
+    ("wait_for_changes", {"timeout_s": 0}),
+    ("complete_names", {"beginning": "a"}),
     ("create_entities", {"entities": [ANN]}),
     ("import_graph", {"lines": [{"line": 1, "text": json.dumps(LINE)}, {"line": 2, "text": "nonsense"}]}),
     ("add_observations", {"observations": [{"entityName": "Ann", "contents": ["speaks French"]}]}),

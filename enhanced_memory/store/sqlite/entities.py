@@ -103,6 +103,15 @@ class SQLiteEntities:
         self._free = (name, max(rows, key=lambda row: str(row[21]), default=None))
         return None
 
+    def names(self, beginning: str, limit: int) -> list[str]:
+        """Names that begin so, letter by letter, in their order."""
+        rows = self._scope.connection.execute(
+            "SELECT name FROM entities WHERE namespace_id = ? AND deleted_at IS NULL AND name >= ? AND name < ?"
+            " ORDER BY name LIMIT ?",
+            (self._scope.namespace_id, beginning, beginning + chr(0x10FFFF), limit),
+        )
+        return [row[0] for row in rows]
+
     def find_many(self, names: Sequence[str]) -> dict[str, Entity]:
         """Those of `names` that exist, by name."""
         found: dict[str, Entity] = {}
@@ -389,7 +398,8 @@ class SQLiteEntities:
         entities, first, newest = self._scope.connection.execute(
             "SELECT (SELECT count(*) FROM entities WHERE deleted_at IS NULL),"
             " (SELECT created_at FROM entities ORDER BY id LIMIT 1),"
-            " (SELECT created_at FROM versions ORDER BY id DESC LIMIT 1)"
+            " (SELECT coalesce(v.created_at, e.created_at) FROM versions v JOIN entities e ON e.id = v.entity_id"
+            " ORDER BY v.id DESC LIMIT 1)"
         ).fetchone()
         return Overview(entities, first, newest)
 

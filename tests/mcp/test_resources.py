@@ -1,0 +1,189 @@
+"""Resources, prompts and completions: what they say, and who hears when it changes."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable, Coroutine
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from fastmcp import Client
+from mcp.types import PromptReference, ResourceTemplateReference
+
+from enhanced_memory.client import BlockingMemoryClient
+from enhanced_memory.mcp.app import build
+from tests.mcp.test_server_process import MODERN, Pipes, serve
+
+if TYPE_CHECKING:
+    from tests.mcp.conftest import Place
+
+pytestmark = pytest.mark.process
+__all__ = ["serve"]
+
+PEOPLE: list[dict[str, Any]] = [
+    {"name": "Ann", "entityType": "person", "observations": ["drinks oolong tea"], "always_include": True},
+    {"name": "Anna Berg", "entityType": "person", "observations": ["plays chess"]},
+    {"name": "docs/ä 50%?", "entityType": "file", "observations": ["an odd name"]},
+]
+MODES = ("legacy", MODERN)
+
+
+def in_session(place: Place, work: Callable[[Any], Coroutine[Any, Any, None]], mode: str = MODERN) -> None:
+    """Run `work` with a client, beside a daemon that knows PEOPLE."""
+
+    async def session() -> None:
+        async with asyncio.timeout(60), Client(build(place.settings(autostart="1")), mode=mode) as client:
+            await client.call_tool("create_entities", {"entities": PEOPLE})
+            await work(client)
+
+    asyncio.run(session())
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_every_resource_tells_what_the_memory_holds(place: Place, mode: str) -> None:
+    async def work(client: Any) -> None:
+        async def read(uri: str) -> str:
+            (content,) = await client.read_resource(uri)
+            return str(content.text)
+
+        listed = {str(resource.uri) for resource in await client.list_resources()}
+        templates = {template.uri_template for template in await client.list_resource_templates()}
+        assert listed == {"memory://graph", "memory://status", "memory://context"}
+        assert templates == {"memory://recent/{n}", "memory://entity/{name}"}
+
+        assert {entity["name"] for entity in json.loads(await read("memory://graph"))["entities"]} == {
+            entity["name"] for entity in PEOPLE
+        }
+        assert json.loads(await read("memory://status"))["total_entities"] == 3
+        assert "drinks oolong tea" in await read("memory://context")
+        assert len(json.loads(await read("memory://recent/2"))["results"]) == 2
+        odd = json.loads(await read("memory://entity/docs%2F%C3%A4%2050%25%3F"))
+        assert odd["entities"][0]["observations"] == ["an odd name"]
+
+    in_session(place, work, mode)
+
+
+def test_a_resource_that_is_not_there_is_an_error_that_says_so(place: Place) -> None:
+    async def work(client: Any) -> None:
+        for uri in ("memory://entity/Nobody", "memory://recent/0", "memory://nothing"):
+            with pytest.raises(Exception, match=r"Nobody|limit|nothing"):
+                await client.read_resource(uri)
+
+    in_session(place, work)
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_names_are_completed_for_resources_and_prompts(place: Place, mode: str) -> None:
+    async def work(client: Any) -> None:
+        entity = ResourceTemplateReference(uri="memory://entity/{name}")
+        recent = ResourceTemplateReference(uri="memory://recent/{n}")
+        topic = PromptReference(name="recall_topic")
+
+        async def completed(reference: Any, name: str, value: str) -> list[str]:
+            values: list[str] = (await client.complete(reference, {"name": name, "value": value})).values
+            return values
+
+        assert await completed(entity, "name", "ann") == ["Ann", "Anna Berg"]
+        assert await completed(topic, "topic", "docs") == ["docs/ä 50%?"]
+        assert await completed(recent, "n", "5") == ["50"]
+        assert await completed(topic, "something", "a") == []
+
+    in_session(place, work, mode)
+
+
+def test_every_prompt_gives_words_and_what_it_needs_to_begin(place: Place) -> None:
+    async def work(client: Any) -> None:
+        async def text(name: str, **arguments: str) -> str:
+            (message,) = (await client.get_prompt(name, arguments)).messages
+            return str(message.content.text)
+
+        names = {prompt.name for prompt in await client.list_prompts()}
+        assert names == {"start_session", "recall_topic", "remember_session", "review_conflicts", "curate_memories"}
+        assert "drinks oolong tea" in await text("start_session")
+        assert "plays chess" in await text("recall_topic", topic="chess")
+        assert "add_observations" in await text("remember_session")
+        assert "conflict" in await text("review_conflicts")
+        assert '"total_entities":3' in await text("curate_memories")
+
+    in_session(place, work)
+
+
+def test_prompts_and_completions_work_without_a_daemon(place: Place) -> None:
+    async def session() -> None:
+        async with asyncio.timeout(30), Client(build(place.settings())) as client:
+            assert "save what lasts" in (await client.get_prompt("remember_session")).messages[0].content.text
+            assert "search_nodes" in (await client.get_prompt("start_session")).messages[0].content.text
+            topic = PromptReference(name="recall_topic")
+            assert (await client.complete(topic, {"name": "topic", "value": "a"})).values == []
+
+    asyncio.run(session())
+
+
+def updates(server: Pipes, count: int) -> set[str]:
+    """The addresses of the next so many resources that are said to have changed."""
+    heard: set[str] = set()
+    while len(heard) < count:
+        message = json.loads(server.output.readline())
+        if message.get("method") == "notifications/resources/updated":
+            heard.add(message["params"]["uri"])
+    return heard
+
+
+def subscribed(server: Pipes, *uris: str) -> None:
+    """Subscribe as the server's protocol has it; returns when the subscription holds."""
+    if server.protocol != MODERN:
+        for uri in uris:
+            server.request("resources/subscribe", {"uri": uri})
+        return
+    server.send("subscriptions/listen", {"notifications": {"resourceSubscriptions": list(uris)}}, id="listening")
+    message = json.loads(server.output.readline())
+    assert message["method"] == "notifications/subscriptions/acknowledged"
+
+
+@pytest.mark.parametrize("protocol", ["2024-11-05", "2025-11-25", MODERN])
+def test_subscribers_hear_of_a_change_made_by_another_client(
+    place: Place, serve: Callable[..., Pipes], protocol: str
+) -> None:
+    server = serve(protocol)
+    greeting = server.greet()
+    assert greeting["capabilities"]["resources"]["subscribe"] is True
+    assert not server.call("create_entities", entities=PEOPLE)["isError"]
+    subscribed(server, "memory://graph", "memory://entity/Ann", "memory://entity/Anna%20Berg")
+
+    with BlockingMemoryClient(settings=place.settings()) as other:
+        assert other.add_observations([{"entityName": "Ann", "contents": ["moved to Graz"]}])["success"]
+        assert updates(server, 2) == {"memory://graph", "memory://entity/Ann"}
+        assert other.delete_entities(["Ann"])["success"]
+        assert updates(server, 3) == {"memory://graph", "memory://entity/Ann", "memory://entity/Anna%20Berg"}
+
+
+def test_subscribers_hear_nothing_of_other_namespaces_and_after_unsubscribing(
+    place: Place, serve: Callable[..., Pipes]
+) -> None:
+    server = serve("2025-11-25")
+    server.greet()
+    server.call("create_entities", entities=PEOPLE)
+    subscribed(server, "memory://graph", "memory://status")
+    server.request("resources/unsubscribe", {"uri": "memory://graph"})
+
+    entities: Any = [{"name": "Elsewhere", "entityType": "thing", "observations": ["x"]}]
+    with BlockingMemoryClient(settings=place.settings(namespace="elsewhere")) as elsewhere:
+        assert elsewhere.create_entities(entities)["success"]
+    with BlockingMemoryClient(settings=place.settings()) as here:
+        assert here.create_entities(entities)["success"]
+    assert updates(server, 1) == {"memory://status"}
+
+
+def test_subscribers_hear_of_changes_after_the_daemon_was_killed(place: Place, serve: Callable[..., Pipes]) -> None:
+    server = serve("2025-11-25")
+    server.greet()
+    server.call("create_entities", entities=PEOPLE)
+    subscribed(server, "memory://graph")
+    (daemon,) = place.daemons()
+    daemon.kill()
+    daemon.wait(5)
+    with BlockingMemoryClient(settings=place.settings(), autostart=True) as other:
+        assert other.add_observations([{"entityName": "Ann", "contents": ["moved to Graz"]}])["success"]
+
+    assert updates(server, 1) == {"memory://graph"}
