@@ -55,11 +55,15 @@ class _Value:
 
 @dataclass
 class _Child:
-    """A member or item. `before`: end of the token or comment before it; `comma`: where the one after it is."""
+    """A member or item. `before`: end of the token or comment before it; `comma`: where the one after it is.
+
+    `below`: what is before it is a comment that goes to the end of its line.
+    """
 
     key: str | int
     start: int
     before: int
+    below: bool
     value: _Value
     comma: int | None = None
 
@@ -113,7 +117,8 @@ def drop(text: str, path: Path) -> str:
 
 def _without(text: str, box: _Value, child: _Child) -> str:
     """`text` without one child, its comma, and where it was the last the comma before it."""
-    cuts = [(child.before, child.value.end)]
+    ends_line = re.match(r"[ \t]*\r?\n", text[(child.value.end if child.comma is None else child.comma + 1) :])
+    cuts = [(child.start if child.below and not ends_line else child.before, child.value.end)]
     place = next(index for index, other in enumerate(box.children) if other is child)
     comma = child.comma if child.comma is not None else box.children[place - 1].comma if place else None
     if comma is not None:
@@ -208,7 +213,7 @@ class _Scanner:
         self._text = text
         self._at = 1 if text.startswith("\ufeff") else 0
         self._mark = self._at
-        self._commented = False
+        self._below = self._commented = False
 
     def root(self) -> _Value | None:
         """The outermost value. Raises: Unreadable."""
@@ -228,6 +233,7 @@ class _Scanner:
                 self._at = space.end()
             elif comment := _COMMENT.match(self._text, self._at):
                 self._at = self._mark = comment.end()
+                self._below = comment.group().startswith("//")
                 self._commented = True
             else:
                 return
@@ -239,7 +245,7 @@ class _Scanner:
     def _step(self) -> int:
         """Take one character of punctuation; gives where it stood."""
         self._at += 1
-        self._mark = self._at
+        self._mark, self._below = self._at, False
         return self._at - 1
 
     def _take(self, token: re.Pattern[str], expected: str) -> Any:
@@ -252,6 +258,7 @@ class _Scanner:
         except ValueError:  # a number of thousands of digits
             raise Unreadable(self._text, self._at, "a shorter number") from None
         self._at = self._mark = found.end()
+        self._below = False
         return plain
 
     def _value(self, depth: int) -> _Value:
@@ -273,7 +280,7 @@ class _Scanner:
         while self._next() != closing:
             if children and children[-1].comma is None:
                 raise Unreadable(self._text, self._at, f"a comma or {closing}")
-            before, at = self._mark, self._at
+            before, below, at = self._mark, self._below, self._at
             key: str | int = len(children)
             if is_object:
                 key = self._take(_STRING, f"a name in quotes or {closing}")
@@ -281,7 +288,7 @@ class _Scanner:
                     raise Unreadable(self._text, self._at, "a colon")
                 self._step()
                 self._skip()
-            child = _Child(key, at, before, self._value(depth + 1))
+            child = _Child(key, at, before, below, self._value(depth + 1))
             children.append(child)
             if self._next() == ",":
                 child.comma = self._step()

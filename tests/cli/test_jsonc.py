@@ -32,19 +32,20 @@ def written(draw: st.DrawFn, value: object) -> str:
         return draw(gaps)
 
     if not isinstance(value, dict | list) or draw(st.booleans()):
-        return json.dumps(value, ensure_ascii=draw(st.booleans()), indent=draw(st.sampled_from([None, 2, "\t"])))
+        indents: list[int | str | None] = [None, 2, "\t"]
+        return json.dumps(value, ensure_ascii=draw(st.booleans()), indent=draw(st.sampled_from(indents)))
     if isinstance(value, dict):
         items = [f"{json.dumps(k)}{gap()}:{gap()}{draw(written(v))}{gap()}" for k, v in value.items()]
     else:
         items = [f"{draw(written(v))}{gap()}" for v in value]
-    text = ",".join(gap() + item for item in items) + ("," + gap() if items and draw(st.booleans()) else "")
+    text = ",".join(gap() + item for item in items) + ("," + gap() if bool(items) and draw(st.booleans()) else "")
     return f"{'{['[isinstance(value, list)]}{text}{gap()}{'}]'[isinstance(value, list)]}"
 
 
 @st.composite
 def documents(draw: st.DrawFn) -> tuple[str, dict[str, object]]:
     """A text whose outermost value is an object, and what it says."""
-    value = draw(st.dictionaries(keys, plain, max_size=5))
+    value: dict[str, object] = draw(st.dictionaries(keys, plain, max_size=5))
     bom = draw(st.sampled_from(["", "\ufeff"]))
     return f"{bom}{draw(gaps)}{draw(written(value))}{draw(gaps)}", value
 
@@ -115,6 +116,10 @@ def test_what_is_taken_out_is_gone_and_all_else_says_what_it_said(
 )
 def test_a_new_member_is_written_in_the_manner_of_its_surroundings(text: str, edited: str) -> None:
     assert jsonc.put(text, PATH, 1) == edited
+
+
+def test_what_follows_on_the_line_of_a_member_taken_out_does_not_become_part_of_a_comment() -> None:
+    assert jsonc.drop('{ // note\n"a": 1, "b": 2 }', ["a"]) == '{ // note\n "b": 2 }'
 
 
 def test_of_two_members_with_one_name_the_one_that_counts_is_edited() -> None:

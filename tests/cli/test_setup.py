@@ -1,4 +1,4 @@
-"""The command setup, on files as assistants and people write them: the entry is there, and no other byte has changed."""
+"""The command setup, on files as assistants and people write them: the entry is there, and no other byte changes."""
 
 from __future__ import annotations
 
