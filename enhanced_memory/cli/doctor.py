@@ -13,7 +13,7 @@ import shutil
 import stat
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields
 from functools import cached_property
 from pathlib import Path
@@ -145,7 +145,7 @@ def doctor_command(session: Session, start: bool) -> int:
     patient = Patient(session, start)
     if start:
         _ = patient.pong  # whoever looks at the socket is to see the daemon there
-    findings = [finding for name, check in CHECKS.items() for finding in _looked(name, check, patient)]
+    findings = [finding for name, check in CHECKS.items() for finding in looked(name, check, patient)]
     worst = max((finding.state for finding in findings), key=EXIT_STATUS.__getitem__)
     if session.json:
         told = [{"check": f.check, "state": f.state, "says": f.says, "way_out": f.way_out} for f in findings]
@@ -161,7 +161,7 @@ def doctor_command(session: Session, start: bool) -> int:
 Check = Callable[[Patient], Iterator[Finding]]
 
 
-def _looked(name: str, check: Check, patient: Patient) -> Iterator[Finding]:
+def looked(name: str, check: Check, patient: Patient) -> Iterator[Finding]:
     """The findings of one check, and one more where it could not come to its end."""
     try:
         yield from check(patient)
@@ -180,11 +180,20 @@ def _python(_patient: Patient) -> Iterator[Finding]:
 
 
 def _packages(_patient: Patient) -> Iterator[Finding]:
+    needed = _needed()
+    wrong = unfit(needed)
+    if wrong:
+        yield Finding("packages", FAILURE, "; ".join(wrong), RUN_AGAIN)
+    else:
+        yield Finding("packages", OK, f"enhanced-memory {__version__} and {len(needed)} packages as it needs them")
+
+
+def unfit(requirements: Iterable[str]) -> list[str]:
+    """What is wrong with the installed packages, a sentence for each of the `requirements` that is not met."""
     from importlib import metadata
 
     wrong = []
-    needed = _needed()
-    for requirement in needed:
+    for requirement in requirements:
         name, bounds = _parsed(requirement)
         try:
             version = metadata.version(name)
@@ -193,10 +202,7 @@ def _packages(_patient: Patient) -> Iterator[Finding]:
             continue
         if not all(_holds(version, sign, bound) for sign, bound in bounds):
             wrong.append(f"{name} is {version}, and {requirement} is needed")
-    if wrong:
-        yield Finding("packages", FAILURE, "; ".join(wrong), RUN_AGAIN)
-    else:
-        yield Finding("packages", OK, f"enhanced-memory {__version__} and {len(needed)} packages as it needs them")
+    return wrong
 
 
 def _needed() -> list[str]:

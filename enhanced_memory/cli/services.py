@@ -15,7 +15,6 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
-from xml.sax.saxutils import escape
 
 from enhanced_memory.cli import files, output
 from enhanced_memory.cli.session import Failed, Session, file_trouble
@@ -118,6 +117,8 @@ def _quoted(word: str, *, dollar: bool = False) -> str:
 
 def _plist(text: str, bin_folder: str, _socket_path: str, given: Mapping[str, str]) -> str:
     """The agent for this installation."""
+    from xml.sax.saxutils import escape
+
     quoted = "'" + os.path.join(bin_folder, "memory-db-service").replace("'", "'\\''") + "'"
     text = text.replace('"$HOME/.local/bin/memory-db-service"', escape(quoted))
     more = "".join(
