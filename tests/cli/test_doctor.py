@@ -227,7 +227,7 @@ def test_damage_a_weak_sandbox_and_vectors_that_are_not_made_are_told(
 ) -> None:
     monkeypatch.delenv("MEMORY_SEMANTIC")
     daemon_says(
-        integrity={"status": "damaged"},
+        integrity={"status": "bad"},
         sandbox={"isolation": "partial", "layers": {"landlock": "missing", "seccomp": "on"}},
     )
     found = points(run("doctor", "--json"))

@@ -6,7 +6,7 @@ import json
 import re
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from enhanced_memory.cli import jsonc
@@ -50,14 +50,14 @@ def documents(draw: st.DrawFn) -> tuple[str, dict[str, object]]:
     return f"{bom}{draw(gaps)}{draw(written(value))}{draw(gaps)}", value
 
 
-@settings(max_examples=50)
+@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(documents())
 def test_a_text_says_what_was_written_into_it(document: tuple[str, dict[str, object]]) -> None:
     text, value = document
     assert jsonc.read(text) == value
 
 
-@settings(max_examples=50)
+@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(documents(), keys, plain)
 def test_what_was_put_in_is_there_and_all_else_says_what_it_said(
     document: tuple[str, dict[str, object]], key: str, new: object
@@ -68,7 +68,7 @@ def test_what_was_put_in_is_there_and_all_else_says_what_it_said(
     assert jsonc.put(edited, [key], new) == edited
 
 
-@settings(max_examples=50)
+@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(documents(), keys, plain)
 def test_what_is_put_in_and_taken_out_again_leaves_the_bytes_as_they_were(
     document: tuple[str, dict[str, object]], key: str, new: object
@@ -78,7 +78,7 @@ def test_what_is_put_in_and_taken_out_again_leaves_the_bytes_as_they_were(
         assert jsonc.drop(jsonc.put(text, [key], new), [key]) == text
 
 
-@settings(max_examples=50)
+@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(documents(), keys, plain)
 def test_nothing_is_lost_around_what_is_put_in(document: tuple[str, dict[str, object]], key: str, new: object) -> None:
     text, value = document
@@ -89,7 +89,7 @@ def test_nothing_is_lost_around_what_is_put_in(document: tuple[str, dict[str, ob
     assert all(letter in rest for letter in text), "the text before is no longer there in its order"
 
 
-@settings(max_examples=50)
+@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(documents(), st.data())
 def test_what_is_taken_out_is_gone_and_all_else_says_what_it_said(
     document: tuple[str, dict[str, object]], data: st.DataObject

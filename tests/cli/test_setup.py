@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from enhanced_memory.cli import clients, jsonc
+from enhanced_memory.cli import clients, files, jsonc
 from enhanced_memory.cli.clients import CLIENTS
 from tests.cli.conftest import Run, at_terminal
 
@@ -216,6 +216,25 @@ def test_a_file_that_cannot_be_read_is_refused_with_the_place_and_left_as_it_is(
     assert "Hint: " in ended.err
     assert path.read_bytes() == content
     assert list(path.parent.iterdir()) == [path]
+
+
+def test_a_file_that_changed_since_it_was_read_is_left_alone(home: Path) -> None:
+    path = home / "mcp.json"
+    path.write_bytes(b"{}")
+    change = files.Change(path, b"{}", b'{"a": 1}')
+    path.write_bytes(b'{"b": 2}')
+    with pytest.raises(files.Trouble, match="changed by another program"):
+        change.make()
+    assert path.read_bytes() == b'{"b": 2}'
+    assert list(home.iterdir()) == [path]
+
+
+def test_two_changes_in_one_second_keep_two_copies(home: Path) -> None:
+    path = home / "mcp.json"
+    path.write_bytes(b"0")
+    kept = [files.Change(path, b"%d" % n, b"%d" % (n + 1)).make() for n in range(3)]
+    assert [copy.read_bytes() for copy in kept if copy] == [b"0", b"1", b"2"]
+    assert next(files.backups(path)) == b"2"
 
 
 def test_a_folder_in_the_files_place_is_refused(run: Run, home: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import tomllib
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from enhanced_memory.cli import jsonc, tables
@@ -33,7 +33,7 @@ def documents(draw: st.DrawFn) -> str:
     return draw(st.sampled_from(["", "\ufeff"])) + (text.rstrip("\r\n") if draw(st.booleans()) else text)
 
 
-@settings(max_examples=200)
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(documents())
 def test_a_table_put_in_is_there_and_the_bytes_before_it_are_what_they_were(text: str) -> None:
     edited = tables.put(text, TABLE, VALUE)
@@ -43,7 +43,7 @@ def test_a_table_put_in_is_there_and_the_bytes_before_it_are_what_they_were(text
     assert edited.count("\n") == edited.count("\r\n") or "\r" not in edited
 
 
-@settings(max_examples=200)
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(documents())
 def test_a_table_put_in_and_taken_out_again_leaves_the_bytes_as_they_were(text: str) -> None:
     assert tables.drop(tables.put(text, TABLE, VALUE), TABLE) == text
