@@ -117,12 +117,13 @@ def _quoted(word: str, *, dollar: bool = False) -> str:
 
 def _plist(text: str, bin_folder: str, _socket_path: str, given: Mapping[str, str]) -> str:
     """The agent for this installation."""
-    from xml.sax.saxutils import escape
+    from html import escape
 
     quoted = "'" + os.path.join(bin_folder, "memory-db-service").replace("'", "'\\''") + "'"
-    text = text.replace('"$HOME/.local/bin/memory-db-service"', escape(quoted))
+    text = text.replace('"$HOME/.local/bin/memory-db-service"', escape(quoted, quote=False))
     more = "".join(
-        f"        <key>{name}</key>\n        <string>{escape(value)}</string>\n" for name, value in given.items()
+        f"        <key>{name}</key>\n        <string>{escape(value, quote=False)}</string>\n"
+        for name, value in given.items()
     )
     heading = "<key>EnvironmentVariables</key>\n    <dict>\n"
     return text.replace(heading, heading + more)
