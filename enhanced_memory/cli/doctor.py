@@ -333,16 +333,13 @@ def _database(patient: Patient) -> Iterator[Finding]:
     if not path.exists():
         yield Finding("database", OK, f"{path} is not there yet; the first start makes it")
         return
-    open_to_others = [
-        (each, want)
-        for each, want in ((path, 0o600), (path.parent, 0o700))
-        if stat.S_IMODE(each.stat().st_mode) & 0o077 and each.stat().st_uid == os.geteuid()
-    ]
     if not os.access(path, os.R_OK | os.W_OK):
         yield Finding("database", FAILURE, f"{path} cannot be read and written by you", f"chown it to you: {path}")
-    for each, want in open_to_others[:1]:
+    for each, forbidden, may, want in ((path, 0o077, "read", 0o600), (path.parent, 0o022, "replace", 0o700)):
         mode = stat.S_IMODE(each.stat().st_mode)
-        yield Finding("database", WARNING, f"{each} has mode {mode:04o}: others may read it", f"chmod {want:o} {each}")
+        if mode & forbidden and not mode & stat.S_ISVTX:
+            says = f"{each} has mode {mode:04o}: others may {may} the memory"
+            yield Finding("database", WARNING, says, f"chmod {want:o} {each}")
     figures, health = patient.figures, patient.health
     if not health:
         yield Finding("database", OK, f"{path}, {path.stat().st_size / 1024**2:.1f} MiB, not looked into")

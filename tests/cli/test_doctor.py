@@ -237,11 +237,15 @@ def test_damage_a_weak_sandbox_and_vectors_that_are_not_made_are_told(
     assert state(found, "vectors")[0] in ("ok", "warning")
 
 
-def test_a_database_that_others_may_read_is_a_warning(run: Run, daemon_says: Callable[..., None], home: Path) -> None:
-    (home / ".memories" / "memory.db").chmod(0o644)
+@pytest.mark.parametrize(("place", "mode", "want"), [("memory.db", 0o644, "600"), ("", 0o777, "700")])
+def test_a_database_that_others_may_reach_is_a_warning(
+    run: Run, daemon_says: Callable[..., None], home: Path, place: str, mode: int, want: str
+) -> None:
+    path = home / ".memories" / place
+    path.chmod(mode)
     told = points(run("doctor", "--json"))["database"]
-    assert told[0]["state"] == "warning"
-    assert told[0]["way_out"] == f"chmod 600 {home}/.memories/memory.db"
+    assert [point["state"] for point in told] == ["warning", "ok"]
+    assert told[0]["way_out"] == f"chmod {want} {path}"
 
 
 def test_a_backup_of_last_month_is_a_warning(run: Run, daemon_says: Callable[..., None], home: Path) -> None:
