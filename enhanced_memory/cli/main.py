@@ -35,6 +35,9 @@ COMMANDS: Final = {
     "operations": "anything",
     "serve": "programs",
     "mcp": "programs",
+    "setup": "setup",
+    "doctor": "doctor",
+    "hook": "hooks",
 }
 """Each sub-command, in the order of the help, and the module that holds it, as the function `<name>_command`."""
 

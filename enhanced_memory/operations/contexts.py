@@ -41,11 +41,13 @@ def get_context(
             told = ContextEntity(name=entity.name, entityType=entity.entity_type, pinned=True)
             blocks.append((told, list(entity.observations)))
     pinned = {told["name"] for told, _ in blocks}
-    found = search_nodes(ctx, query=query or "", limit=_MOST_FOUND, detail="full" if not query else "matched")
+    found = search_nodes(ctx, query=query or "", limit=_MOST_FOUND)
     for result in found["results"]:
         if result["name"] not in pinned and "error" not in result:
             told = ContextEntity(name=result["name"], entityType=result["type"], pinned=False)
-            blocks.append((told, result["observations"]))
+            # An entity found by its name alone is about the query as a whole.
+            matching = [result["observations"][match["index"]] for match in result.get("matches", [])]
+            blocks.append((told, matching or result["observations"]))
     text, used, left = "", [], max_tokens
     for told, observations in blocks:
         block, cost = _block(told, observations, left, first=not text)

@@ -25,6 +25,12 @@ def test_pins_come_first_then_what_fits_the_query(ask: Any, remember: Any) -> No
     assert reply["text"] == "rule (rule)\n- Always answer in French\n\ntea (fact)\n- Ann likes green tea"
 
 
+def test_an_entity_found_by_its_name_alone_is_told_with_its_observations(ask: Any, remember: Any) -> None:
+    remember("Difference Engine", "Prints its tables itself")
+    reply = ask("get_context", query="difference engine")
+    assert reply["text"] == "Difference Engine (thing)\n- Prints its tables itself"
+
+
 def test_a_context_without_a_query_tells_the_latest(ask: Any, remember: Any) -> None:
     remember("old", "first")
     remember("new", "second")
