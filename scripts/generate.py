@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
-"""Make the pages that repeat the register and the settings, or with --check say which of them are stale.
+"""Make the pages that repeat the register, the settings and the errors, or with --check say which of them are stale.
 
 `client/methods.py` from the operations' signatures, `docs/operations.md` from their words and schemas,
-`docs/settings.md` from the fields of Settings. Run it after changing any of those; `tests/house/test_parity.py` does
-so with --check. Formatting is ruff's, so that a made page passes the same checks as a written one.
+`docs/settings.md` from the fields of Settings, `docs/errors.md` from the tree of errors. Run it after changing any of
+those; `tests/house/test_parity.py` does so with --check. Formatting is ruff's, so that a made page passes the same
+checks as a written one.
 """
 
 from __future__ import annotations
@@ -366,6 +367,58 @@ def settings_page() -> str:
     return _SETTINGS_HEAD + "".join(rows)
 
 
+# --------------------------------------------------------------------------------------------------- docs/errors.md
+
+_ERRORS_HEAD = """# Errors
+
+Made by `scripts/generate.py` from `enhanced_memory/errors.py`: do not edit.
+
+A request that fails is answered with `success` false, a sentence in `error`, and one of these codes.
+The codes never change.
+`hint` tells the way out where there is one, and `details` names what is to blame.
+A write that fails has changed nothing, unless its code says otherwise; a long operation keeps what it had finished.
+
+```json
+{
+  "success": false,
+  "error": "nothing was ever called 'Ada'",
+  "code": "not_found",
+  "hint": "search_nodes finds names",
+  "details": {"entity": "Ada"}
+}
+```
+
+An assistant is shown the sentence and the hint as a tool's error.
+The command line prints both, and ends with status 1, or 3 where there is no daemon.
+The Python client returns the reply, and raises `DaemonUnavailable` only.
+"""
+
+
+def errors_page(operations: Iterable[Operation]) -> str:
+    """The text of docs/errors.md: a section for each branch of the tree, a row for each code in it."""
+    declared = list(operations)
+    sections = []
+    for branch in errors.EnhancedMemoryError.__subclasses__():
+        leaves = branch.__subclasses__() or [branch]
+        title = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", branch.__name__).capitalize()
+        rows = "".join(_error_row(leaf, declared) for leaf in leaves)
+        words = "" if leaves == [branch] else f"{_one_line(branch)}\n\n"
+        sections.append(f"## {title}\n\n{words}| code | meaning | named by |\n|---|---|---|\n{rows}")
+    return f"{_ERRORS_HEAD}\n" + "\n".join(sections)
+
+
+def _error_row(error: type[errors.EnhancedMemoryError], operations: Iterable[Operation]) -> str:
+    """One code with its meaning and the operations whose words name it; any may fail with those that none names."""
+    named = [op.name for op in operations if re.search(rf"\b{error.__name__}\b", op.description)]
+    return (
+        _row(f"`{error.code}`", _one_line(error), ", ".join(f"[{name}](operations.md#{name})" for name in named)) + "\n"
+    )
+
+
+def _one_line(error: type[errors.EnhancedMemoryError]) -> str:
+    return " ".join((error.__doc__ or "").split())
+
+
 # -------------------------------------------------------------------------------------------------------- all pages
 
 
@@ -376,6 +429,7 @@ def pages() -> dict[Path, str]:
         ROOT / "enhanced_memory" / "client" / "methods.py": methods_source(declared),
         ROOT / "docs" / "operations.md": operations_page(declared),
         ROOT / "docs" / "settings.md": settings_page(),
+        ROOT / "docs" / "errors.md": errors_page(declared),
     }
 
 

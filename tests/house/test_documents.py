@@ -4,31 +4,19 @@ from __future__ import annotations
 
 import ast
 import json
-import os
 import re
-import shlex
-import signal
-import subprocess
-import sys
 import tomllib
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from enhanced_memory import __version__
-from enhanced_memory.cli.main import COMMANDS
 from enhanced_memory.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCUMENTS = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").glob("*.md"))]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-FIVE_MINUTES = README.split("## First memory in five minutes")[1].split("\n## ")[0]
-PROGRAMS = {
-    "enhanced-memory": "enhanced_memory.cli.main",
-    "memory-db-service": "enhanced_memory.service.main",
-    "memory-mcp": "enhanced_memory.mcp.main",
-}
+SETUP = (ROOT / "docs" / "setup.md").read_text(encoding="utf-8")
 
 
 def blocks(text: str, language: str) -> list[str]:
@@ -36,61 +24,10 @@ def blocks(text: str, language: str) -> list[str]:
     return re.findall(rf"^```{language}\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)
 
 
-def command_lines(text: str) -> list[list[str]]:
-    """The words of every line in a document's shell blocks."""
-    return [shlex.split(line, comments=True) for block in blocks(text, "sh") for line in block.splitlines() if line]
-
-
-def run(command: list[str]) -> subprocess.CompletedProcess[str]:
-    """A README's line as the reader runs it, in the checkout's top folder; its output."""
-    if command[0] in PROGRAMS:
-        start = f"import sys; from {PROGRAMS[command[0]]} import main; main(sys.argv[1:])"
-        command = [sys.executable, "-c", start, *command[1:]]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60)
-
-
-@pytest.fixture
-def ended_daemon(home: Path) -> Iterator[None]:
-    """Ends the daemon that the test's commands have started."""
-    yield
-    lock = home / ".memories" / "memory.db.lock"
-    if lock.exists():
-        os.kill(int(lock.read_text()), signal.SIGKILL)
-
-
-@pytest.mark.process
-def test_every_line_of_the_readmes_first_five_minutes_works(home: Path, ended_daemon: None) -> None:
-    for command in command_lines(FIVE_MINUTES):
-        if command[0] == "export":
-            continue
-        at_home = [str(home / word) if word.endswith(".jsonl") else word for word in command]
-        done = run(at_home)
-        assert done.returncode == 0, f"{shlex.join(command)}\n{done.stdout}{done.stderr}"
-        assert done.stdout.strip(), f"{shlex.join(command)} says nothing"
-    for program in blocks(FIVE_MINUTES, "python"):
-        done = run([sys.executable, "-c", program])
-        assert (done.returncode, done.stdout) == (0, "Charles Babbage\n"), done.stderr
-
-
-def test_every_command_in_a_document_is_there() -> None:
-    seen = set()
-    for document in DOCUMENTS:
-        for words in command_lines(document.read_text(encoding="utf-8")):
-            program = Path(words[0]).name
-            seen.add(program)
-            if program == "enhanced-memory" and not words[1].startswith("-"):
-                assert words[1] in COMMANDS, f"{document.name}: {shlex.join(words)}"
-            elif words[0].startswith("./"):
-                assert os.access(ROOT / words[0], os.X_OK), f"{document.name}: {shlex.join(words)}"
-            elif program.startswith("python") and words[1].endswith(".py"):
-                assert (ROOT / words[1]).is_file(), f"{document.name}: {shlex.join(words)}"
-    assert {"start", "test", "enhanced-memory"} <= seen
-
-
 def test_every_snippet_for_an_assistant_can_be_read_and_starts_the_mcp_server() -> None:
     servers = [
         server
-        for snippet in [*map(json.loads, blocks(README, "json")), *map(tomllib.loads, blocks(README, "toml"))]
+        for snippet in [*map(json.loads, blocks(SETUP, "json")), *map(tomllib.loads, blocks(SETUP, "toml"))]
         for key in ("mcpServers", "servers", "mcp_servers")
         for server in snippet.get(key, {}).values()
     ]
