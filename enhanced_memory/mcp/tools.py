@@ -81,7 +81,7 @@ def _tool(operation: Operation) -> OperationTool:
         title=operation.title,
         description=listing.words(operation.description),
         parameters=listing.taken(operation.params_schema),
-        output_schema=listing.given(operation.result_schema),
+        output_schema=listing.GIVEN,
         annotations=ToolAnnotations(
             read_only_hint=not operation.writes,
             destructive_hint=operation.destructive,
