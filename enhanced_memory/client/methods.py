@@ -434,7 +434,7 @@ class AsyncMethods(ABC):
         *,
         request_id: str | None = None,
     ) -> Reply:
-        """Decide a conflict between two memories; reopen_conflict undoes it."""
+        """Decide a conflict between two memories; it can be undone."""
         return await self.call(
             "resolve_conflict",
             {"strategy": strategy, "dry_run": dry_run}
@@ -639,8 +639,7 @@ class AsyncMethods(ABC):
         *,
         request_id: str | None = None,
     ) -> Reply:
-        """Move a memory to another tier, up or down: working (of now), episodic (what happened), semantic (what is
-        known), procedural (how things are done)."""
+        """Move a memory to another tier: working (now), episodic (happened), semantic (known), procedural (how to)."""
         return await self.call(
             "promote_to_tier",
             {"new_tier": new_tier} | _given({"entity_id": entity_id, "entityName": entityName, "reason": reason}),
@@ -995,7 +994,7 @@ class BlockingMethods(ABC):
         *,
         request_id: str | None = None,
     ) -> Reply:
-        """Decide a conflict between two memories; reopen_conflict undoes it."""
+        """Decide a conflict between two memories; it can be undone."""
         return self.call(
             "resolve_conflict",
             {"strategy": strategy, "dry_run": dry_run}
@@ -1188,8 +1187,7 @@ class BlockingMethods(ABC):
         *,
         request_id: str | None = None,
     ) -> Reply:
-        """Move a memory to another tier, up or down: working (of now), episodic (what happened), semantic (what is
-        known), procedural (how things are done)."""
+        """Move a memory to another tier: working (now), episodic (happened), semantic (known), procedural (how to)."""
         return self.call(
             "promote_to_tier",
             {"new_tier": new_tier} | _given({"entity_id": entity_id, "entityName": entityName, "reason": reason}),

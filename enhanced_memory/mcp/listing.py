@@ -1,14 +1,14 @@
 """What a model reads of an operation: words and schemas as short as they can be, since it pays for them every time.
 
 Above it lie the tools; below it the register. The daemon checks every argument and says what is wrong, so a listed
-schema tells the shape and leaves out bounds; a result's schema tells its top level and leaves the rest open.
+schema tells the shape and leaves out bounds; a result's schema is open.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 _RAISES = re.compile(r"\s*\bRaises: .*", re.DOTALL)
 _SHOWN_PARAGRAPHS = 2
@@ -19,14 +19,19 @@ _KNOWN = frozenset(
         "as_of",
         "auto_store",
         "branch",
+        "check_conflicts",
         "code",
+        "conflict_id",
         "commit_message",
         "context_vars",
         "cursor",
         "deletions",
+        "dry_run",
         "entity_data",
+        "entity_id",
         "entity_name",
         "entity_type",
+        "entityName",
         "entityNames",
         "expected_version",
         "explain",
@@ -39,8 +44,11 @@ _KNOWN = frozenset(
         "mode",
         "names",
         "namespaces",
+        "new_tier",
+        "notes",
         "observations",
         "offset",
+        "reason",
         "relations",
         "session_id",
         "threshold",
@@ -71,22 +79,16 @@ def taken(schema: Mapping[str, Any]) -> dict[str, Any]:
         told = _shape(value, named)
         if "description" in value and name not in _KNOWN:
             told["description"] = value["description"]
-        if isinstance(value.get("default"), int | float) and value["default"]:
+        if isinstance(value.get("default"), int | float) and value["default"] not in (0, True):
             told["default"] = value["default"]
         properties[name] = told
     required = {"required": schema["required"]} if "required" in schema else {}
     return {"type": "object", "properties": properties, **required}
 
 
-def given(schema: Mapping[str, Any]) -> dict[str, Any]:
-    """The schema of an operation's reply: `success`, and the lists beside it; further keys may come."""
-    named = schema.get("$defs", {})
-    properties: dict[str, Any] = {"success": {"type": "boolean"}}
-    for name, value in schema.get("properties", {}).items():
-        types = sorted(_types(value, named))
-        if "array" in types:
-            properties[name] = {"type": types[0] if len(types) == 1 else types}
-    return {"type": "object", "properties": properties, "required": ["success"]}
+GIVEN: Final = {"type": "object", "properties": {"success": {"type": "boolean"}}, "required": ["success"]}
+"""The schema of every reply as a model reads it: `success`, and whatever the tool's words say; docs/operations.md has
+each key."""
 
 
 def _shape(schema: Mapping[str, Any], named: Mapping[str, Any]) -> dict[str, Any]:
@@ -106,15 +108,6 @@ def _shape(schema: Mapping[str, Any], named: Mapping[str, Any]) -> dict[str, Any
         if needed:
             told["required"] = list(needed)
     return told
-
-
-def _types(schema: Mapping[str, Any], named: Mapping[str, Any]) -> set[str]:
-    """The JSON types a value may have; empty where it may have any."""
-    schema = _resolved(schema, named)
-    if "type" in schema:
-        return {schema["type"]} if isinstance(schema["type"], str) else set(schema["type"])
-    branches = [_types(branch, named) for branch in (*schema.get("anyOf", ()), *schema.get("oneOf", ()))]
-    return set().union(*branches) if branches and all(branches) else set()
 
 
 def _resolved(schema: Mapping[str, Any], named: Mapping[str, Any]) -> Mapping[str, Any]:

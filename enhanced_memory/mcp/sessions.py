@@ -50,13 +50,16 @@ class Session:
         self.clients = Clients(settings)
         self.watch = watch
 
-    async def ask(self, method: str, params: Mapping[str, Any]) -> dict[str, Any]:
+    async def ask(self, method: str, params: Mapping[str, Any], *, whole: bool = False) -> dict[str, Any]:
         """The daemon's reply to the request at hand, under the assistant's name and as small as it must be.
 
-        Failures are replies, and so is not reaching the daemon.
+        `whole`: it is not for the assistant's eyes, and stays as it is. Failures are replies, and so is not reaching
+        the daemon.
         """
         client = self.clients.named(_caller_name())
         try:
+            if whole:
+                return await client.call(method, params)
             return await bounded(
                 find(method), params, lambda given: client.call(method, given), self.settings.mcp_max_tokens
             )

@@ -15,7 +15,7 @@ from mcp.types import ToolAnnotations
 
 from enhanced_memory import wire
 from enhanced_memory.errors import UnknownMethod
-from enhanced_memory.mcp import listing, sessions
+from enhanced_memory.mcp import listing, sampling, sessions
 from enhanced_memory.mcp.arguments import mended
 from enhanced_memory.registry import Operation, find, operations
 
@@ -32,7 +32,11 @@ class OperationTool(Tool):
 
         The client gives every write a request id, so that a lost connection is mended by sending it again.
         """
-        return as_result(await sessions.current().ask(self.name, mended(arguments, self.parameters)))
+        given = mended(arguments, self.parameters)
+        if sampling.is_wanted(self.name, given):
+            reply = await sampling.facts(given)
+            return reply if isinstance(reply, ToolResult) else as_result(reply)
+        return as_result(await sessions.current().ask(self.name, given))
 
 
 class UnlistedTool(Tool):
@@ -77,7 +81,7 @@ def _tool(operation: Operation) -> OperationTool:
         title=operation.title,
         description=listing.words(operation.description),
         parameters=listing.taken(operation.params_schema),
-        output_schema=listing.given(operation.result_schema),
+        output_schema=listing.GIVEN,
         annotations=ToolAnnotations(
             read_only_hint=not operation.writes,
             destructive_hint=operation.destructive,

@@ -84,28 +84,27 @@ class _Plan:
 def resolve_conflict(
     ctx: Context,
     conflict_id: Annotated[int | None, Field(ge=1, le=2**53, description="A conflict on record.")] = None,
-    conflict_data: Annotated[
-        ConflictData | None, Field(description="Or the two entities by number; it is then put on record.")
-    ] = None,
+    conflict_data: Annotated[ConflictData | None, Field(description="Or two entities by number.")] = None,
     strategy: Annotated[
         Strategy,
         Field(
-            description="merge makes them one; update lets the newer count more; branch keeps the newer's content as a"
-            " branch of the older; ignore says that both may stand; auto merges duplicates, updates updates and leaves"
-            " contradictions pending."
+            description="merge makes them one; update lets the newer count more; branch keeps the newer as a branch of"
+            " the older; ignore lets both stand; auto leaves contradictions pending."
         ),
     ] = "auto",
     dry_run: Annotated[bool, Field(description="Only tell what would happen.")] = False,
     notes: Annotated[Message | None, Field(description="Why; kept with the conflict.")] = None,
 ) -> Resolved:
-    """Decide a conflict between two memories; reopen_conflict undoes it.
+    """Decide a conflict between two memories; it can be undone.
 
-    Use after detect_conflicts or list_conflicts, contradictions only as the user wants; try dry_run first. Which of the
-    two is older is told by when they were created. merge: the older gets the newer's observations, pin and relations,
-    and the higher relevance. update: the newer's relevance becomes 1.0, the older's 0.7 at most. branch: the newer's
-    type and observations become the branch conflict-<id> of the older, which gets its relations; memory_merge or
-    memory_checkout adopts it. With merge and branch the newer leaves reads and searches and keeps its history. Of
-    two like relations the older's stays; those between the two end.
+    Use after detect_conflicts; a contradiction only as the user wants; try dry_run first. Tells what was done and to
+    whom. Example: resolve_conflict(conflict_id=7, strategy='merge', dry_run=True)
+
+    Which of the two is older is told by when they were created. merge: the older gets the newer's observations, pin and
+    relations, and the higher relevance. update: the newer's relevance becomes 1.0, the older's 0.7 at most. branch: the
+    newer's type and observations become the branch conflict-<id> of the older, which gets its relations; memory_merge
+    or memory_checkout adopts it. With merge and branch the newer leaves reads and searches and keeps its history. Of
+    two like relations the older's stays; those between the two end. reopen_conflict undoes it.
 
     Raises: NotFound: no such conflict, or an entity is gone. VersionConflict: it was decided already. InvalidParams:
     not exactly one of conflict_id and conflict_data. TooLarge: merged they hold more than 10,000 observations.

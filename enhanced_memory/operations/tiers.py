@@ -38,11 +38,12 @@ def promote_to_tier(
     entityName: Annotated[Name | None, Field(description="Or its name.")] = None,
     reason: Annotated[Message | None, Field(description="Why; kept in the log.")] = None,
 ) -> Promoted:
-    """Move a memory to another tier, up or down: working (of now), episodic (what happened), semantic (what is
-    known), procedural (how things are done).
+    """Move a memory to another tier: working (now), episodic (happened), semantic (known), procedural (how to).
 
-    Use when a memory turns out to last or to be of another kind; autonomous_curation does the routine. Tells the tier
-    before; list_transitions has the log.
+    Use when a memory turns out to last. Tells the tier before. Example: promote_to_tier(entityName='Ann',
+    new_tier='semantic')
+
+    autonomous_curation does the routine; list_transitions has the log.
 
     Raises: InvalidParams: not exactly one of entity_id and entityName. NotFound.
     """
