@@ -359,12 +359,27 @@ class LineInput(TypedDict):
 
 
 class Imported(TypedDict):
-    """Reply of import_graph: entities and relations made or changed, lines that were there already, lines skipped."""
+    """Reply of import_graph: entities and relations made or changed, lines that were there already, lines skipped.
+
+    `entities` is `created` and `updated` together.
+    """
 
     entities: int
+    created: int
+    updated: int
     relations: int
     unchanged: int
     errors: list[BadLine]
+
+
+LineAction = Literal["created", "updated", "related", "unchanged", "error"]
+"""What becomes of a line of an import."""
+
+
+class PreviewedImport(Imported):
+    """Reply of preview_import: that of import_graph, and what would become of each line, in order."""
+
+    actions: list[LineAction]
 
 
 class Exported(TypedDict):

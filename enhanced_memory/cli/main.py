@@ -25,7 +25,7 @@ COMMANDS: Final = {
     "search": "memories",
     "open": "memories",
     "add": "memories",
-    "import": "transfer",
+    "import": "importing",
     "export": "transfer",
     "call": "anything",
     "operations": "anything",

@@ -34,7 +34,7 @@ BELOW = {
 LIBRARIES = {
     "service": {"click", "prometheus_client", "psutil"},
     "mcp": {"click", "fastmcp", "mcp"},
-    "cli": {"click", "rich"},
+    "cli": {"click", "ijson", "markdown_it", "rich", "yaml"},
     "operations": {"pydantic"},
     "store": {"numpy"},
     "embedding": {"fastembed", "numpy", "onnxruntime", "sentence_transformers"},
@@ -43,7 +43,16 @@ LIBRARIES = {
 }
 """What each room may import of other people's packages; a room that is not here, nothing."""
 
-HEAVY = {"fastembed", "numpy", "onnxruntime", "prometheus_client", "sentence_transformers"}
+HEAVY = {
+    "fastembed",
+    "ijson",
+    "markdown_it",
+    "numpy",
+    "onnxruntime",
+    "prometheus_client",
+    "sentence_transformers",
+    "yaml",
+}
 """Libraries that take long to load or may not be installed: imported where they are used, never with a module."""
 
 PURE = {
