@@ -128,7 +128,11 @@ def list_command(session: Session, tag: str | None = None, limit: int | None = N
         for each in reply["skills"]
     ]
     output.answer(session.json, reply, ("Skill", ">Version", ">Runs", ">Well", ">ms", "What it does"), rows)
-    if not session.json and reply["next_cursor"] is not None:
+    if session.json:
+        return
+    if not rows:
+        output.note("No skills are kept.")
+    elif reply["next_cursor"] is not None:
         output.note(f"There are more: --cursor {reply['next_cursor']} gives them.")
 
 

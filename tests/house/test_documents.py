@@ -82,6 +82,17 @@ def test_every_line_of_the_page_on_importing_works_with_the_samples(home: Path, 
         assert done.stdout.strip(), f"{shlex.join(command)} says nothing"
 
 
+@pytest.mark.process
+def test_every_line_of_the_page_on_the_command_line_works(home: Path, ended_daemon: None) -> None:
+    text = (ROOT / "docs" / "command-line.md").read_text(encoding="utf-8")
+    for command in command_lines(text):
+        done = run(command)
+        assert done.returncode == 0, f"{shlex.join(command)}\n{done.stdout}{done.stderr}"
+        assert done.stdout.strip() or done.stderr.strip(), f"{shlex.join(command)} says nothing"
+    for name in re.findall(r"`enhanced-memory ([a-z]+)", text):
+        assert name in COMMANDS, name
+
+
 def test_every_command_in_a_document_is_there() -> None:
     seen = set()
     for document in DOCUMENTS:
