@@ -372,8 +372,8 @@ class Imported(TypedDict):
     errors: list[BadLine]
 
 
-LineAction = Literal["created", "updated", "related", "unchanged", "error"]
-"""What becomes of a line of an import."""
+LineAction = Literal["created", "updated", "related", "unchanged", "passed", "error"]
+"""What becomes of a line of an import; `passed` are lines of history, which are not taken over."""
 
 
 class PreviewedImport(Imported):
@@ -389,6 +389,7 @@ class Exported(TypedDict):
     next_cursor: str | None
     entities: int
     relations: int
+    versions: int
     unreadable: list[str]
 
 

@@ -54,6 +54,7 @@ class Summary:
     relations: int = 0
     unchanged: int = 0
     secrets: int = 0
+    history: int = 0
     errors: list[dict[str, Any]] = field(default_factory=list)
 
     def skip(self, place: str, error: str, number: int | None = None) -> None:
@@ -63,7 +64,7 @@ class Summary:
     @property
     def read(self) -> int:
         """Items that could be read."""
-        return self.conversations + self.created + self.updated + self.relations + self.unchanged
+        return self.conversations + self.created + self.updated + self.relations + self.unchanged + self.history
 
     @property
     def counts(self) -> dict[str, Any]:
@@ -78,6 +79,7 @@ class Summary:
             "unchanged": self.unchanged,
             "skipped": len(self.errors),
             "secrets": self.secrets,
+            "history_left_out": self.history,
             "errors": self.errors,
         }
 
@@ -91,6 +93,8 @@ class Summary:
         told.append(counted(self.relations, "relation", "relations"))
         if self.unchanged:
             told.append(f"{self.unchanged:,} unchanged")
+        if self.history:
+            told.append(f"{counted(self.history, 'version', 'versions')} of the history left out")
         if self.secrets:
             told.append(f"{counted(self.secrets, 'secret', 'secrets')} masked")
         return ", ".join(told)
@@ -179,7 +183,10 @@ class _Import:
             elif isinstance(item, Conversation):
                 yield from self._extracted(item)
                 self.done(item.size)
-            elif _is_relation(item.text):
+            elif (kind := _value(item.text).get("type")) == "version":
+                self.summary.history += 1
+                self.done(item.size)
+            elif kind == "relation":
                 head = json.dumps([item.place, item.number, item.size])
                 waiting.write(f"{head}\n{item.text}\n".encode())
             else:
@@ -369,10 +376,6 @@ def _value(text: str) -> dict[str, Any]:
     except (ValueError, RecursionError):
         return {}
     return value if isinstance(value, dict) else {}
-
-
-def _is_relation(text: str) -> bool:
-    return _value(text).get("type") == "relation"
 
 
 def _waiting(waiting: IO[bytes]) -> Iterator[Record]:

@@ -7,6 +7,7 @@ through while the memory used stays small. The file's format is JSON Lines: one 
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import sys
 import tempfile
@@ -29,12 +30,15 @@ class Summary:
 
     entities: int = 0
     relations: int = 0
+    versions: int = 0
 
     @property
     def sentence(self) -> str:
         """What was written, in words."""
         entities = f"{self.entities:,} {'entity' if self.entities == 1 else 'entities'}"
-        return f"{entities}, {self.relations:,} {'relation' if self.relations == 1 else 'relations'}"
+        relations = f"{self.relations:,} {'relation' if self.relations == 1 else 'relations'}"
+        versions = f", {self.versions:,} {'version' if self.versions == 1 else 'versions'}" if self.versions else ""
+        return f"{entities}, {relations}{versions}"
 
 
 @click.command(
@@ -44,21 +48,28 @@ class Summary:
     epilog=examples(
         ("enhanced-memory export memory.jsonl", "written whole or not at all, readable by you alone"),
         ("enhanced-memory export - | gzip > memory.jsonl.gz", "to standard output"),
+        ("enhanced-memory export --history all.jsonl", "with every version, as further lines"),
     ),
 )
 @click.argument("file", metavar="FILE|-", type=click.Path(dir_okay=False, writable=True, allow_dash=True))
+@click.option("--history", is_flag=True, help="Also write every version of what is there, as lines of type version.")
 @click.pass_obj
-def export_command(session: Session, file: str) -> None:
-    """Write all entities and relations to FILE, one JSON object a line. A file that is there is replaced at the end."""
+def export_command(session: Session, file: str, history: bool) -> None:
+    """Write all entities and relations to FILE, one JSON object a line. A file that is there is replaced at the end.
+
+    The reference server and `import` pass over lines of history; for a copy that can be restored whole, take a backup.
+    """
     summary = Summary()
-    with output.progress("Exporting", lambda: _total(session), shown=not session.json) as done, _target(file) as target:
-        for page in _pages(session, summary):
+    whole = functools.partial(_total, session, history)
+    with output.progress("Exporting", whole, shown=not session.json) as done, _target(file) as target:
+        for page in _pages(session, summary, history):
             target.writelines(page)
             done(len(page))
     reply = {
         "success": True,
         "entities": summary.entities,
         "relations": summary.relations,
+        "versions": summary.versions,
         "file": click.format_filename(file),
     }
     if file == "-":
@@ -69,19 +80,21 @@ def export_command(session: Session, file: str) -> None:
         print(summary.sentence)
 
 
-def _total(session: Session) -> int:
+def _total(session: Session, history: bool) -> int:
     """Lines an export will have, near enough for a progress bar."""
     status = session.ask("get_memory_status", {})
-    return int(status["total_entities"]) + int(status["total_relations"])
+    versions = int(status["versioning"]["total_versions"]) if history else 0
+    return int(status["total_entities"]) + int(status["total_relations"]) + versions
 
 
-def _pages(session: Session, summary: Summary) -> Iterator[list[bytes]]:
+def _pages(session: Session, summary: Summary, history: bool) -> Iterator[list[bytes]]:
     """The lines of the export, page by page, counted in `summary`."""
     cursor: str | None = None
     while True:
-        reply = session.ask("export_graph", {"cursor": cursor, "limit": PAGE_LINES})
+        reply = session.ask("export_graph", {"cursor": cursor, "limit": PAGE_LINES, "history": history or None})
         summary.entities += reply["entities"]
         summary.relations += reply["relations"]
+        summary.versions += reply["versions"]
         yield [line.encode() + b"\n" for line in reply["lines"]]
         cursor = reply["next_cursor"]
         if cursor is None:

@@ -242,9 +242,9 @@ class AsyncMethods(ABC):
             request_id=request_id,
         )
 
-    async def export_graph(self, cursor: Cursor | None = None, limit: int = 500) -> Reply:
+    async def export_graph(self, cursor: Cursor | None = None, limit: int = 500, history: bool = False) -> Reply:
         """Give everything that is remembered as lines of a reference memory server's file, entities first."""
-        return await self.call("export_graph", {"limit": limit} | _given({"cursor": cursor}))
+        return await self.call("export_graph", {"limit": limit, "history": history} | _given({"cursor": cursor}))
 
     async def detect_conflicts(
         self,
@@ -695,9 +695,9 @@ class BlockingMethods(ABC):
             request_id=request_id,
         )
 
-    def export_graph(self, cursor: Cursor | None = None, limit: int = 500) -> Reply:
+    def export_graph(self, cursor: Cursor | None = None, limit: int = 500, history: bool = False) -> Reply:
         """Give everything that is remembered as lines of a reference memory server's file, entities first."""
-        return self.call("export_graph", {"limit": limit} | _given({"cursor": cursor}))
+        return self.call("export_graph", {"limit": limit, "history": history} | _given({"cursor": cursor}))
 
     def detect_conflicts(
         self,

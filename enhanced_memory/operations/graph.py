@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import Field, TypeAdapter, ValidationError
 
-from enhanced_memory.errors import AlreadyExists, InvalidParams, RequestError
+from enhanced_memory.errors import AlreadyExists, Corrupt, InvalidParams, RequestError
 from enhanced_memory.operations.branching import as_on
 from enhanced_memory.operations.entities import store_entity
 from enhanced_memory.operations.words import damaged, edge, graph_entity, relation
@@ -35,7 +35,7 @@ from enhanced_memory.shapes import (
     RelationFields,
     Version,
 )
-from enhanced_memory.store.base import Edge, Entity
+from enhanced_memory.store.base import Edge, Entity, PastVersion
 
 if TYPE_CHECKING:
     from enhanced_memory.context import Context
@@ -194,16 +194,21 @@ def export_graph(
     ctx: Context,
     cursor: _Cursor = None,
     limit: Annotated[int, Field(ge=1, le=MAX_BATCH, description="Most lines to return.")] = 500,
+    history: Annotated[bool, Field(description="Whether lines of type version follow, one a version.")] = False,
 ) -> Exported:
     """Give everything that is remembered as lines of a reference memory server's file, entities first.
 
     Use the command line's export for whole files. Pass next_cursor on until it is null. Entities that cannot be
-    read are left out of the lines and named.
+    read are left out of the lines and named. With history, each entity's versions come last, newest first, each with
+    what it added and removed; the reference server passes over such lines, and so does import_graph.
     """
     kind, number = (cursor or "e0")[:1], (cursor or "e0")[1:]
-    if kind not in ("e", "r"):
+    if kind not in ("e", "r", "v"):
         raise InvalidParams(f"cursor: {cursor!r} is no cursor of an export", details={"path": "cursor"})
-    reply = Exported(lines=[], next_cursor=None, entities=0, relations=0, unreadable=[])
+    reply = Exported(lines=[], next_cursor=None, entities=0, relations=0, versions=0, unreadable=[])
+    if kind == "v":
+        _export_versions(ctx, number, limit, reply)
+        return reply
     if kind == "e":
         page = ctx.store.entities.page(number_of(number), limit)
         for count, entity in enumerate(page, start=1):
@@ -222,7 +227,59 @@ def export_graph(
     reply["relations"] = len(edges)
     if len(edges) == limit:
         reply["next_cursor"] = f"r{edges[-1][0]}"
+    elif history:
+        reply["next_cursor"] = "v0"
     return reply
+
+
+def _export_versions(ctx: Context, cursor: str, limit: int, reply: Exported) -> None:
+    """Fill a page with versions: those of the first entity beyond the cursor's number, then of the next ones."""
+    number, _, version = cursor.partition(".")
+    after, below = number_of(number), number_of(version) if version else None
+    while page := ctx.store.entities.page(after, 1):
+        entity, room = page[0], limit - len(reply["lines"])
+        try:
+            found = ctx.store.versions.newest(entity, None, below, room + 1)
+            known = {each.version: each for each in found}
+            for each in found[:room]:
+                parent = each.parent and (known.get(each.parent) or ctx.store.versions.read(entity, each.parent))
+                reply["lines"].append(_line(_exported_version(entity.name, each, parent or None)))
+                reply["versions"] += 1
+        except Corrupt:
+            reply["unreadable"].append(entity.name)
+            found = []
+        if len(found) > room:
+            reply["next_cursor"] = f"v{after}.{found[room - 1].version}"
+            return
+        after, below = entity.id, None
+        if len(reply["lines"]) == limit or sum(map(len, reply["lines"])) > _PAGE_BYTES:
+            reply["next_cursor"] = f"v{after}"
+            return
+
+
+def _exported_version(entity: str, version: PastVersion, parent: PastVersion | None) -> dict[str, Any]:
+    """A version as a line of the file says it; keys that say nothing are left out."""
+    before = () if parent is None else parent.observations
+    old, new = set(before), set(version.observations)
+    told = {
+        "type": "version",
+        "entity": entity,
+        "version": version.version,
+        "branch": version.branch,
+        "parent": version.parent,
+        "mergeParent": version.merged,
+        "action": version.action,
+        "message": version.message,
+        "author": version.author,
+        "session": version.session,
+        "method": version.method,
+        "created": version.created_at,
+        "name": version.name,
+        "entityType": version.entity_type,
+        "added": [text for text in version.observations if text not in old],
+        "removed": [text for text in before if text not in new],
+    }
+    return {key: value for key, value in told.items() if value is not None}
 
 
 class _TakenBackError(Exception):
@@ -273,6 +330,8 @@ def _import_line(ctx: Context, text: str, on_existing: OnExisting) -> LineAction
                 raise ValueError(f"there is no entity {name!r} to relate")
         made = ctx.store.relations.create(edge(relation_given), *(found[name].id for name in ends))
         return "related" if made else "unchanged"
+    if kind == "version":
+        return "passed"
     raise ValueError('its "type" is neither "entity" nor "relation"')
 
 

@@ -69,6 +69,25 @@ def test_what_was_imported_is_exported_as_the_same_graph(run: Run, daemon: Daemo
 
 
 @pytest.mark.process
+def test_a_full_export_carries_history_which_an_import_leaves_out(run: Run, daemon: Daemon, tmp_path: Path) -> None:
+    for text in ("one", "two"):
+        run("add", "Ada", "person", text)
+    run("add", "Bob", "person")
+    target = tmp_path / "all.jsonl"
+    assert run("export", "--history", str(target)).out == "2 entities, 0 relations, 3 versions\n"
+    versions = [item for line in target.read_text().splitlines() if (item := json.loads(line))["type"] == "version"]
+    assert [(item["entity"], item["version"], item["added"]) for item in versions] == [
+        ("Ada", 2, ["two"]),
+        ("Ada", 1, ["one"]),
+        ("Bob", 1, []),
+    ]
+    assert {"branch": "main", "parent": 1, "action": "updated", "removed": []}.items() <= versions[0].items()
+    expected = "0 entities created, 0 relations, 2 unchanged, 3 versions of the history left out\n"
+    assert run("import", str(target)).out == expected
+    assert run("import", "--dry-run", str(target)).out == expected
+
+
+@pytest.mark.process
 def test_importing_a_file_again_changes_nothing(run: Run, daemon: Daemon, tmp_path: Path) -> None:
     source = write_lines(tmp_path / "memory.jsonl", entity("Ada", "x"), entity("Bob"), relation("Ada", "knows", "Bob"))
     run("import", str(source))
@@ -224,6 +243,7 @@ def test_a_summary_as_json_holds_every_bad_line(run: Run, stand_in: StandIn, tmp
         "unchanged": 3,
         "skipped": 200,
         "secrets": 0,
+        "history_left_out": 0,
         "errors": [{"place": f"line {error['line']}", **error} for error in errors[::-1]],
         "dry_run": False,
     }
@@ -246,9 +266,9 @@ def test_an_import_that_cannot_go_on_says_how_far_it_came(run: Run, stand_in: St
 
 
 PAGES: dict[str | None, dict[str, Any]] = {
-    None: {"success": True, "lines": ["one", "zwö"], "next_cursor": "e2", "entities": 2, "relations": 0},
-    "e2": {"success": True, "lines": [], "next_cursor": "r0", "entities": 0, "relations": 0},
-    "r0": {"success": True, "lines": ["three"], "next_cursor": None, "entities": 0, "relations": 1},
+    None: {"success": True, "lines": ["one", "zwö"], "next_cursor": "e2", "entities": 2, "relations": 0, "versions": 0},
+    "e2": {"success": True, "lines": [], "next_cursor": "r0", "entities": 0, "relations": 0, "versions": 0},
+    "r0": {"success": True, "lines": ["three"], "next_cursor": None, "entities": 0, "relations": 1, "versions": 0},
 }
 
 
@@ -256,7 +276,7 @@ def test_an_export_follows_the_pages_to_the_end(run: Run, stand_in: StandIn, tmp
     stand_in.answer = lambda _method, params: PAGES[params.get("cursor")]
     target = tmp_path / "memory.jsonl"
     ended = run("export", str(target), "--json")
-    assert ended.json == {"success": True, "entities": 2, "relations": 1, "file": str(target)}
+    assert ended.json == {"success": True, "entities": 2, "relations": 1, "versions": 0, "file": str(target)}
     assert target.read_text() == "one\nzwö\nthree\n"
     assert stat.S_IMODE(target.stat().st_mode) == 0o600
 

@@ -159,3 +159,31 @@ def test_a_preview_takes_what_is_there_as_the_import_would(ask: Any, remember: A
     for how in ("skip", "replace", "error"):
         told[how] = ask("preview_import", lines=given, on_existing=how)["actions"]
     assert told == {"skip": ["unchanged"], "replace": ["updated"], "error": ["error"]}
+
+
+@pytest.mark.parametrize("limit", [1, 2, 3, 7, 500])
+def test_a_full_export_gives_every_version_once_whatever_the_pages(ask: Any, remember: Any, limit: int) -> None:
+    for n in range(4):
+        remember("Ann", f"fact {n}")
+    remember("Bob")
+    ask("create_relations", relations=[edge("Ann", "Bob")])
+    told: list[dict[str, Any]] = []
+    cursor, versions = None, 0
+    while True:
+        page = ask("export_graph", limit=limit, cursor=cursor, history=True)
+        assert len(page["lines"]) <= limit
+        told += map(json.loads, page["lines"])
+        versions += page["versions"]
+        cursor = page["next_cursor"]
+        if cursor is None:
+            break
+    assert [item["type"] for item in told] == ["entity", "entity", "relation", *["version"] * 5]
+    assert versions == 5
+    assert [(item["entity"], item["version"]) for item in told[3:]] == [
+        ("Ann", 4),
+        ("Ann", 3),
+        ("Ann", 2),
+        ("Ann", 1),
+        ("Bob", 1),
+    ]
+    assert [item["added"] for item in told[3:7]] == [["fact 3"], ["fact 2"], ["fact 1"], ["fact 0"]]
