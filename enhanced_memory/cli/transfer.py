@@ -94,7 +94,7 @@ def _pages(session: Session, summary: Summary, history: bool) -> Iterator[list[b
         reply = session.ask("export_graph", {"cursor": cursor, "limit": PAGE_LINES, "history": history or None})
         summary.entities += reply["entities"]
         summary.relations += reply["relations"]
-        summary.versions += reply["versions"]
+        summary.versions += reply.get("versions", 0)  # a daemon that was started before an update has none
         yield [line.encode() + b"\n" for line in reply["lines"]]
         cursor = reply["next_cursor"]
         if cursor is None:
