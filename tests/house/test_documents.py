@@ -72,6 +72,27 @@ def test_every_line_of_the_readmes_first_five_minutes_works(home: Path, ended_da
         assert (done.returncode, done.stdout) == (0, "Charles Babbage\n"), done.stderr
 
 
+@pytest.mark.process
+def test_every_line_of_the_page_on_importing_works_with_the_samples(home: Path, ended_daemon: None) -> None:
+    samples = {path.name: str(path) for path in (ROOT / "tests" / "cli" / "samples").iterdir()}
+    samples["memory.jsonl"] = samples["reference.jsonl"]
+    for command in command_lines((ROOT / "docs" / "importing.md").read_text(encoding="utf-8")):
+        done = run([samples.get(word, word) for word in command])
+        assert done.returncode == 0, f"{shlex.join(command)}\n{done.stdout}{done.stderr}"
+        assert done.stdout.strip(), f"{shlex.join(command)} says nothing"
+
+
+@pytest.mark.process
+def test_every_line_of_the_page_on_the_command_line_works(home: Path, ended_daemon: None) -> None:
+    text = (ROOT / "docs" / "command-line.md").read_text(encoding="utf-8")
+    for command in command_lines(text):
+        done = run(command)
+        assert done.returncode == 0, f"{shlex.join(command)}\n{done.stdout}{done.stderr}"
+        assert done.stdout.strip() or done.stderr.strip(), f"{shlex.join(command)} says nothing"
+    for name in re.findall(r"`enhanced-memory ([a-z]+)", text):
+        assert name in COMMANDS, name
+
+
 def test_every_command_in_a_document_is_there() -> None:
     seen = set()
     for document in DOCUMENTS:
