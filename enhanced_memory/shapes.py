@@ -376,12 +376,27 @@ class LineInput(TypedDict):
 
 
 class Imported(TypedDict):
-    """Reply of import_graph: entities and relations made or changed, lines that were there already, lines skipped."""
+    """Reply of import_graph: entities and relations made or changed, lines that were there already, lines skipped.
+
+    `entities` is `created` and `updated` together.
+    """
 
     entities: int
+    created: int
+    updated: int
     relations: int
     unchanged: int
     errors: list[BadLine]
+
+
+LineAction = Literal["created", "updated", "related", "unchanged", "passed", "error"]
+"""What becomes of a line of an import; `passed` are lines of history, which are not taken over."""
+
+
+class PreviewedImport(Imported):
+    """Reply of preview_import: that of import_graph, and what would become of each line, in order."""
+
+    actions: list[LineAction]
 
 
 class Exported(TypedDict):
@@ -391,6 +406,7 @@ class Exported(TypedDict):
     next_cursor: str | None
     entities: int
     relations: int
+    versions: int
     unreadable: list[str]
 
 

@@ -22,10 +22,24 @@ from enhanced_memory.cli.session import Failed, Session
 COMMANDS: Final = {
     "status": "memories",
     "health": "health",
+    "dashboard": "dashboard",
     "search": "memories",
     "open": "memories",
+    "context": "around",
+    "graph": "around",
     "add": "memories",
-    "import": "transfer",
+    "relate": "around",
+    "delete": "around",
+    "history": "versions",
+    "diff": "versions",
+    "branches": "versions",
+    "revert": "versions",
+    "changes": "versions",
+    "conflicts": "conflicts",
+    "extract": "procedures",
+    "run": "procedures",
+    "skills": "procedures",
+    "import": "importing",
     "export": "transfer",
     "curate": "curation",
     "backup": "upkeep",
@@ -38,6 +52,7 @@ COMMANDS: Final = {
     "setup": "setup",
     "doctor": "doctor",
     "hook": "hooks",
+    "completion": "completion",
 }
 """Each sub-command, in the order of the help, and the module that holds it, as the function `<name>_command`."""
 
@@ -107,7 +122,8 @@ program = Program(
     epilog=run.examples(
         ("enhanced-memory search where does Ada work", "the memories that answer best"),
         ("enhanced-memory add 'Ada Lovelace' person 'Writes programs' 'Lives in London'", "remember something"),
-        ("enhanced-memory import memory.jsonl", "take over a file of the reference memory server"),
+        ("enhanced-memory history 'Ada Lovelace'", "what became of it, version by version"),
+        ("enhanced-memory import memory.jsonl", "take over a file of the reference memory server, or others"),
         ("enhanced-memory export - | gzip > memory.jsonl.gz", "take everything along"),
         ("enhanced-memory --json status", "for programs; --json may also stand at the end"),
         ("enhanced-memory call confirm_entities entityNames=Ada", "any operation of the daemon, see `operations`"),

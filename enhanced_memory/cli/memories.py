@@ -11,6 +11,7 @@ from typing import Any, Final
 import click
 
 from enhanced_memory.cli import output
+from enhanced_memory.cli.names import names as known_names
 from enhanced_memory.cli.session import EXIT_FAILED, ON_EXISTING, TIERS, Command, Session, examples
 
 SHOWN_WITHOUT_MATCH: Final = 3
@@ -135,7 +136,7 @@ def _telling(result: dict[str, Any], detail: str | None) -> list[str]:
         ("enhanced-memory open Ada | grep ^observation | cut -f3", "one observation a line"),
     ),
 )
-@click.argument("names", metavar="NAME...", nargs=-1, required=True)
+@click.argument("names", metavar="NAME...", nargs=-1, required=True, shell_complete=known_names)
 @click.pass_obj
 def open_command(session: Session, names: tuple[str, ...]) -> int:
     """Show entities by name, with all observations and relations. Ends with status 1 if one is not there."""
@@ -176,7 +177,7 @@ def _show(entities: list[dict[str, Any]], relations: list[dict[str, Any]]) -> No
         ("git log -1 --format=%s | enhanced-memory add Release event -", "observations from standard input"),
     ),
 )
-@click.argument("name")
+@click.argument("name", shell_complete=known_names)
 @click.argument("entity_type", metavar="TYPE")
 @click.argument("observations", metavar="[OBSERVATION]...", nargs=-1)
 @click.option("--on-existing", type=click.Choice(ON_EXISTING), help="If NAME is there already (merge).")

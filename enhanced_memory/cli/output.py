@@ -36,6 +36,11 @@ def visible(text: object) -> str:
     return str(text).translate(_ESCAPES)
 
 
+def moment(time: str) -> str:
+    """A time as the daemon tells it; for a person shorter, to the second and without its zone, which is UTC."""
+    return time[:19].replace("T", " ") if at_terminal() else time
+
+
 def json_line(value: Mapping[str, Any]) -> None:
     """`value` as one line of JSON on standard output, in UTF-8 whatever the locale says."""
     raw_lines([encode(value)])
@@ -105,6 +110,42 @@ def _drawn(headings: Sequence[str], rows: Iterable[Sequence[object]], title: str
     return drawn
 
 
+def answer(as_json: bool, reply: Mapping[str, Any], headings: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    """A reply as JSON, as a table at a terminal, or as plain lines; the usual way to answer."""
+    if as_json:
+        json_line(reply)
+    elif not at_terminal():
+        lines(rows)
+    elif shown := list(rows):
+        table(headings, shown)
+
+
+def styled(several: Iterable[Sequence[tuple[str, str]]]) -> None:
+    """For a terminal: lines, each of pieces of text with their styles; a piece is made visible."""
+    from rich.text import Text
+
+    console = _console()
+    for pieces in several:
+        console.print(Text.assemble(*((visible(text), style) for text, style in pieces)), soft_wrap=False)
+
+
+Branch = tuple[str, list["Branch"]]
+"""A tree: what it says, and what grows from it."""
+
+
+def tree(root: Branch) -> None:
+    """For a terminal: a tree with lines to its branches."""
+    from rich.text import Text
+    from rich.tree import Tree
+
+    drawn = Tree(Text(visible(root[0]), style="bold"), guide_style="dim")
+    waiting = [(drawn, root)]
+    while waiting:
+        at, (_, branches) = waiting.pop()
+        waiting += [(at.add(Text(visible(branch[0]))), branch) for branch in branches]
+    _console().print(drawn)
+
+
 def block(heading: str, remark: str, items: Iterable[tuple[str, object]]) -> None:
     """For a terminal: a bold heading with a remark beside it, and below it items behind their marks."""
     from rich.table import Table
@@ -120,8 +161,8 @@ def block(heading: str, remark: str, items: Iterable[tuple[str, object]]) -> Non
     console.print(body)
 
 
-def pretty_json(value: Mapping[str, Any]) -> None:
-    """For a terminal: `value` as indented, coloured JSON."""
+def pretty_json(value: Any) -> None:
+    """For a terminal: JSON data, indented and in colours."""
     _console().print_json(data=value)
 
 

@@ -6,6 +6,8 @@ Above it lie the commands, which all ask through `Session.ask`; below it setting
 from __future__ import annotations
 
 import os
+import sys
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -93,12 +95,23 @@ class Session:
 
         try:
             self._check_database()
-            reply = self.client.call(method, {name: value for name, value in params.items() if value is not None})
+            with self._progress(method):
+                reply = self.client.call(method, {name: value for name, value in params.items() if value is not None})
         except DaemonUnavailable as error:
             raise Failed(error.reply(), EXIT_UNAVAILABLE) from error
         if not reply.get("success"):
             raise Failed(reply)
         return reply
+
+    def _progress(self, method: str) -> AbstractContextManager[None]:
+        """Around a request: shows a person how far a long operation is, as soon as it has taken a while."""
+        from enhanced_memory.client import methods
+
+        if method not in methods.LONG or self.json or not (sys.stdout.isatty() and sys.stderr.isatty()):
+            return nullcontext()
+        from enhanced_memory.cli.waiting import shown_progress
+
+        return shown_progress(self.settings, method)
 
     def _check_database(self) -> None:
         """Hold a database that was named against the one the daemon keeps, at the first request.
@@ -121,6 +134,14 @@ class Session:
 
 class Command(click.Command):
     """A sub-command: it takes the options of the whole program too, so that they may stand before it or after it."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.params.extend(shared_options(inside=True))
+
+
+class Group(click.Group):
+    """A sub-command with further ones below it; it takes the options of the whole program too."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

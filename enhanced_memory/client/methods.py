@@ -240,9 +240,24 @@ class AsyncMethods(ABC):
         """Take in lines of a reference memory server's file, one JSON object each."""
         return await self.call("import_graph", {"lines": lines, "on_existing": on_existing}, request_id=request_id)
 
-    async def export_graph(self, cursor: Cursor | None = None, limit: int = 500) -> Reply:
+    async def preview_import(
+        self,
+        lines: list[LineInput],
+        on_existing: OnExisting = "merge",
+        assumed: list[Name] | None = None,
+        *,
+        request_id: str | None = None,
+    ) -> Reply:
+        """Tell what import_graph would do with these lines, and change nothing."""
+        return await self.call(
+            "preview_import",
+            {"lines": lines, "on_existing": on_existing} | _given({"assumed": assumed}),
+            request_id=request_id,
+        )
+
+    async def export_graph(self, cursor: Cursor | None = None, limit: int = 500, history: bool = False) -> Reply:
         """Give everything that is remembered as lines of a reference memory server's file, entities first."""
-        return await self.call("export_graph", {"limit": limit} | _given({"cursor": cursor}))
+        return await self.call("export_graph", {"limit": limit, "history": history} | _given({"cursor": cursor}))
 
     async def detect_conflicts(
         self,
@@ -800,9 +815,24 @@ class BlockingMethods(ABC):
         """Take in lines of a reference memory server's file, one JSON object each."""
         return self.call("import_graph", {"lines": lines, "on_existing": on_existing}, request_id=request_id)
 
-    def export_graph(self, cursor: Cursor | None = None, limit: int = 500) -> Reply:
+    def preview_import(
+        self,
+        lines: list[LineInput],
+        on_existing: OnExisting = "merge",
+        assumed: list[Name] | None = None,
+        *,
+        request_id: str | None = None,
+    ) -> Reply:
+        """Tell what import_graph would do with these lines, and change nothing."""
+        return self.call(
+            "preview_import",
+            {"lines": lines, "on_existing": on_existing} | _given({"assumed": assumed}),
+            request_id=request_id,
+        )
+
+    def export_graph(self, cursor: Cursor | None = None, limit: int = 500, history: bool = False) -> Reply:
         """Give everything that is remembered as lines of a reference memory server's file, entities first."""
-        return self.call("export_graph", {"limit": limit} | _given({"cursor": cursor}))
+        return self.call("export_graph", {"limit": limit, "history": history} | _given({"cursor": cursor}))
 
     def detect_conflicts(
         self,

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import Field, TypeAdapter, ValidationError
 
-from enhanced_memory.errors import InvalidParams, RequestError
+from enhanced_memory.errors import AlreadyExists, Corrupt, InvalidParams, RequestError
 from enhanced_memory.operations.branching import as_on
 from enhanced_memory.operations.entities import store_entity
 from enhanced_memory.operations.words import damaged, edge, graph_entity, relation
@@ -24,14 +25,17 @@ from enhanced_memory.shapes import (
     GraphPage,
     Imported,
     Instant,
+    LineAction,
     LineInput,
+    Name,
     Names,
     OnExisting,
     Opened,
+    PreviewedImport,
     RelationFields,
     Version,
 )
-from enhanced_memory.store.base import Edge, Entity
+from enhanced_memory.store.base import Edge, Entity, PastVersion
 
 if TYPE_CHECKING:
     from enhanced_memory.context import Context
@@ -146,27 +150,47 @@ def import_graph(
         list[LineInput],
         Field(max_length=MAX_BATCH, description="Lines of the file with their numbers, entities before relations."),
     ],
-    on_existing: Annotated[OnExisting, Field(description="As in create_entities.")] = "merge",
+    on_existing: Annotated[
+        OnExisting, Field(description="As in create_entities; error reports the line and skips it.")
+    ] = "merge",
 ) -> Imported:
     """Take in lines of a reference memory server's file, one JSON object each.
 
     Use the command line's import for whole files. A line that cannot be used is reported by its number and skipped;
     the others of the call happen together. A relation needs both its ends to be there.
     """
-    reply = Imported(entities=0, relations=0, unchanged=0, errors=[])
-    for given in lines:
-        try:
-            kind, changed = _import_line(ctx, given["text"], on_existing)
-        except (RequestError, ValueError) as error:
-            reply["errors"].append({"line": given["line"], "error": _sentence(error)})
-            continue
-        if not changed:
-            reply["unchanged"] += 1
-        elif kind == "entity":
-            reply["entities"] += 1
-        else:
-            reply["relations"] += 1
-    return reply
+    return _imported(ctx, lines, on_existing)[0]
+
+
+@operation(writes=True, transaction=False, idempotent=True, administrative=True)
+def preview_import(
+    ctx: Context,
+    lines: Annotated[list[LineInput], Field(max_length=MAX_BATCH, description="As in import_graph.")],
+    on_existing: Annotated[
+        OnExisting, Field(description="As in create_entities; error reports the line and skips it.")
+    ] = "merge",
+    assumed: Annotated[
+        list[Name] | None, Field(max_length=2 * MAX_BATCH, description="Entities that earlier lines of the file make.")
+    ] = None,
+) -> PreviewedImport:
+    """Tell what import_graph would do with these lines, and change nothing.
+
+    Use the command line's `import --dry-run` for whole files. The lines are carried out and taken back again, so the
+    answer is that of a real import, made at this moment and alone.
+    """
+
+    def try_out(inner: Context) -> None:
+        missing = [name for name in dict.fromkeys(assumed or ()) if inner.store.entities.find(name) is None]
+        for name in missing:
+            store_entity(inner, {"name": name, "entityType": "assumed", "observations": []}, "skip", None)
+        reply, actions = _imported(inner, lines, on_existing)
+        raise _TakenBackError({**reply, "actions": actions})
+
+    try:
+        ctx.write(try_out)
+    except _TakenBackError as tried:
+        return tried.reply
+    raise AssertionError("the trial always ends by being taken back")
 
 
 @operation(writes=False, administrative=True)
@@ -174,16 +198,21 @@ def export_graph(
     ctx: Context,
     cursor: _Cursor = None,
     limit: Annotated[int, Field(ge=1, le=MAX_BATCH, description="Most lines to return.")] = 500,
+    history: Annotated[bool, Field(description="Whether lines of type version follow, one a version.")] = False,
 ) -> Exported:
     """Give everything that is remembered as lines of a reference memory server's file, entities first.
 
     Use the command line's export for whole files. Pass next_cursor on until it is null. Entities that cannot be
-    read are left out of the lines and named.
+    read are left out of the lines and named. With history, each entity's versions come last, newest first, each with
+    what it added and removed; the reference server passes over such lines, and so does import_graph.
     """
     kind, number = (cursor or "e0")[:1], (cursor or "e0")[1:]
-    if kind not in ("e", "r"):
+    if kind not in ("e", "r", "v"):
         raise InvalidParams(f"cursor: {cursor!r} is no cursor of an export", details={"path": "cursor"})
-    reply = Exported(lines=[], next_cursor=None, entities=0, relations=0, unreadable=[])
+    reply = Exported(lines=[], next_cursor=None, entities=0, relations=0, versions=0, unreadable=[])
+    if kind == "v":
+        _export_versions(ctx, number, limit, reply)
+        return reply
     if kind == "e":
         page = ctx.store.entities.page(number_of(number), limit)
         for count, entity in enumerate(page, start=1):
@@ -202,11 +231,88 @@ def export_graph(
     reply["relations"] = len(edges)
     if len(edges) == limit:
         reply["next_cursor"] = f"r{edges[-1][0]}"
+    elif history:
+        reply["next_cursor"] = "v0"
     return reply
 
 
-def _import_line(ctx: Context, text: str, on_existing: OnExisting) -> tuple[str, bool]:
-    """Take in one line; tells its kind, and whether anything changed. Raises: ValueError, RequestError."""
+def _export_versions(ctx: Context, cursor: str, limit: int, reply: Exported) -> None:
+    """Fill a page with versions: those of the first entity beyond the cursor's number, then of the next ones."""
+    number, _, version = cursor.partition(".")
+    after, below = number_of(number), number_of(version) if version else None
+    while page := ctx.store.entities.page(after, 1):
+        entity, room = page[0], limit - len(reply["lines"])
+        try:
+            found = ctx.store.versions.newest(entity, None, below, room + 1)
+            known = {each.version: each for each in found}
+            for each in found[:room]:
+                parent = each.parent and (known.get(each.parent) or ctx.store.versions.read(entity, each.parent))
+                reply["lines"].append(_line(_exported_version(entity.name, each, parent or None)))
+                reply["versions"] += 1
+        except Corrupt:
+            reply["unreadable"].append(entity.name)
+            found = []
+        if len(found) > room:
+            reply["next_cursor"] = f"v{after}.{found[room - 1].version}"
+            return
+        after, below = entity.id, None
+        if len(reply["lines"]) == limit or sum(map(len, reply["lines"])) > _PAGE_BYTES:
+            reply["next_cursor"] = f"v{after}"
+            return
+
+
+def _exported_version(entity: str, version: PastVersion, parent: PastVersion | None) -> dict[str, Any]:
+    """A version as a line of the file says it; keys that say nothing are left out."""
+    before = () if parent is None else parent.observations
+    old, new = set(before), set(version.observations)
+    told = {
+        "type": "version",
+        "entity": entity,
+        "version": version.version,
+        "branch": version.branch,
+        "parent": version.parent,
+        "mergeParent": version.merged,
+        "action": version.action,
+        "message": version.message,
+        "author": version.author,
+        "session": version.session,
+        "method": version.method,
+        "created": version.created_at,
+        "name": version.name,
+        "entityType": version.entity_type,
+        "added": [text for text in version.observations if text not in old],
+        "removed": [text for text in before if text not in new],
+    }
+    return {key: value for key, value in told.items() if value is not None}
+
+
+class _TakenBackError(Exception):
+    """Ends the transaction of a trial, so that nothing of it stays; `reply` is what it came to."""
+
+    def __init__(self, reply: PreviewedImport) -> None:
+        super().__init__()
+        self.reply = reply
+
+
+def _imported(ctx: Context, lines: Sequence[LineInput], on_existing: OnExisting) -> tuple[Imported, list[LineAction]]:
+    """Take in the lines; the reply, and what became of each line in order."""
+    reply = Imported(entities=0, created=0, updated=0, relations=0, unchanged=0, errors=[])
+    actions: list[LineAction] = []
+    for given in lines:
+        try:
+            action = _import_line(ctx, given["text"], on_existing)
+        except (RequestError, AlreadyExists, ValueError) as error:
+            reply["errors"].append({"line": given["line"], "error": _sentence(error)})
+            action = "error"
+        actions.append(action)
+    reply["created"], reply["updated"] = actions.count("created"), actions.count("updated")
+    reply["entities"] = reply["created"] + reply["updated"]
+    reply["relations"], reply["unchanged"] = actions.count("related"), actions.count("unchanged")
+    return reply, actions
+
+
+def _import_line(ctx: Context, text: str, on_existing: OnExisting) -> LineAction:
+    """Take in one line; tells what became of it. Raises: ValueError, RequestError."""
     try:
         item = json.loads(text)
     except RecursionError as error:
@@ -218,7 +324,7 @@ def _import_line(ctx: Context, text: str, on_existing: OnExisting) -> tuple[str,
         item["observations"] = _observations(item.get("observations", []))
         wanted = {key: value for key, value in item.items() if key in _ENTITY_KEYS}
         given = _ENTITY.validate_python({"extraction_method": "import", **wanted})
-        return "entity", store_entity(ctx, given, on_existing, "imported")["action"] != "unchanged"
+        return store_entity(ctx, given, on_existing, "imported")["action"]
     if kind == "relation":
         relation_given = _RELATION.validate_python({k: v for k, v in item.items() if k in _RELATION_KEYS})
         ends = relation_given["from"], relation_given["to"]
@@ -226,7 +332,10 @@ def _import_line(ctx: Context, text: str, on_existing: OnExisting) -> tuple[str,
         for name in ends:
             if name not in found:
                 raise ValueError(f"there is no entity {name!r} to relate")
-        return "relation", ctx.store.relations.create(edge(relation_given), *(found[name].id for name in ends))
+        made = ctx.store.relations.create(edge(relation_given), *(found[name].id for name in ends))
+        return "related" if made else "unchanged"
+    if kind == "version":
+        return "passed"
     raise ValueError('its "type" is neither "entity" nor "relation"')
 
 

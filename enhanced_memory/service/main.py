@@ -69,9 +69,9 @@ def _flags(function: Callable[..., Any]) -> Callable[..., Any]:
     return function
 
 
-@click.command()
+@click.command(context_settings={"help_option_names": ["-h", "--help"]})
 @_flags
-@click.version_option(__version__)
+@click.version_option(__version__, prog_name="memory-db-service", message="%(prog)s %(version)s")
 def command(**flags: str | None) -> None:
     """Serve one memory to every assistant, script and person of this user, over a Unix socket.
 

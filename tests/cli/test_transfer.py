@@ -48,7 +48,7 @@ def test_bad_lines_are_told_by_number_and_the_others_go_in(run: Run, daemon: Dae
     ended = run("import", str(write_lines(tmp_path / "memory.jsonl", *SAMPLE)))
     assert (ended.status, ended.err) == (0, "")
     summary, *told = ended.out.splitlines()
-    assert summary == "2 entities, 2 relations; 3 lines skipped:"
+    assert summary == "2 entities created, 2 relations; 3 skipped:"
     assert [line.partition(":")[0] for line in told] == ["line 3", "line 6", "line 8"]
     assert "nobody" in told[2]
 
@@ -59,7 +59,7 @@ def test_what_was_imported_is_exported_as_the_same_graph(run: Run, daemon: Daemo
     entities = [entity(name, f"is {name}", "line one\nline two\u2028three", "ünïcödé 🐘") for name in names]
     relations = [relation(name, "follows", before) for before, name in itertools.pairwise(names)]
     source = write_lines(tmp_path / "in.jsonl", *relations, *entities)
-    assert run("import", str(source)).out == "1,200 entities, 1,199 relations\n"
+    assert run("import", str(source)).out == "1,200 entities created, 1,199 relations\n"
     target = tmp_path / "out.jsonl"
     assert run("export", str(target)).out == "1,200 entities, 1,199 relations\n"
     assert graph(target.read_text()) == graph(source.read_text())
@@ -69,10 +69,29 @@ def test_what_was_imported_is_exported_as_the_same_graph(run: Run, daemon: Daemo
 
 
 @pytest.mark.process
+def test_a_full_export_carries_history_which_an_import_leaves_out(run: Run, daemon: Daemon, tmp_path: Path) -> None:
+    for text in ("one", "two"):
+        run("add", "Ada", "person", text)
+    run("add", "Bob", "person")
+    target = tmp_path / "all.jsonl"
+    assert run("export", "--history", str(target)).out == "2 entities, 0 relations, 3 versions\n"
+    versions = [item for line in target.read_text().splitlines() if (item := json.loads(line))["type"] == "version"]
+    assert [(item["entity"], item["version"], item["added"]) for item in versions] == [
+        ("Ada", 2, ["two"]),
+        ("Ada", 1, ["one"]),
+        ("Bob", 1, []),
+    ]
+    assert {"branch": "main", "parent": 1, "action": "updated", "removed": []}.items() <= versions[0].items()
+    expected = "0 entities created, 0 relations, 2 unchanged, 3 versions of the history left out\n"
+    assert run("import", str(target)).out == expected
+    assert run("import", "--dry-run", str(target)).out == expected
+
+
+@pytest.mark.process
 def test_importing_a_file_again_changes_nothing(run: Run, daemon: Daemon, tmp_path: Path) -> None:
     source = write_lines(tmp_path / "memory.jsonl", entity("Ada", "x"), entity("Bob"), relation("Ada", "knows", "Bob"))
     run("import", str(source))
-    assert run("import", str(source)).out == "0 entities, 0 relations, 3 unchanged\n"
+    assert run("import", str(source)).out == "0 entities created, 0 relations, 3 unchanged\n"
     assert run("status", "--json").json["versioning"]["total_versions"] == 2
 
 
@@ -86,7 +105,10 @@ def test_an_import_may_replace_what_is_there(run: Run, daemon: Daemon, tmp_path:
 @pytest.mark.process
 def test_an_import_reads_standard_input(run: Run, daemon: Daemon) -> None:
     ended = run("import", "-", stdin=json.dumps(entity("Ada")).encode())
-    assert ended.out == "1 entity, 0 relations\n"
+    assert ended.out == "1 entity created, 0 relations\n"
+
+
+NOTHING_ELSE: dict[str, Any] = {"relations": 0, "unchanged": 0, "errors": []}
 
 
 def taking(reply_to: dict[int, dict[str, Any]] | None = None, most_bytes: int = 1 << 30) -> Any:
@@ -98,7 +120,7 @@ def taking(reply_to: dict[int, dict[str, Any]] | None = None, most_bytes: int = 
         for line in params["lines"]:
             if reply_to and line["line"] in reply_to:
                 return reply_to[line["line"]]
-        return {"success": True, "entities": len(params["lines"]), "relations": 0, "unchanged": 0, "errors": []}
+        return {"success": True, "created": len(params["lines"]), "updated": 0, **NOTHING_ELSE}
 
     return answer
 
@@ -136,7 +158,7 @@ def test_a_slice_that_is_too_large_is_halved_down_to_the_line_to_blame(
 ) -> None:
     stand_in.answer = taking(most_bytes=100)
     ended = run("import", str(write_lines(tmp_path / "memory.jsonl", "a" * 40, "b" * 101, "c" * 40, "d" * 40)))
-    assert ended.out == "3 entities, 0 relations; 1 line skipped:\nline 2: the request is too large\n"
+    assert ended.out == "3 entities created, 0 relations; 1 skipped:\nline 2: the request is too large\n"
     assert sent(stand_in) == [[1, 2, 3, 4], [1, 2], [1], [2], [3, 4]]
 
 
@@ -146,7 +168,9 @@ def test_a_slice_that_takes_too_long_is_halved_and_one_line_that_does_ends_the_i
     stand_in.answer = taking({3: {"success": False, "error": "it took too long", "code": "timeout"}})
     ended = run("import", str(write_lines(tmp_path / "memory.jsonl", "a", "b", "c", "d")))
     assert ended.status == 1
-    assert ended.err.startswith("Error: the import stopped at line 3: it took too long\nHint: in so far: 2 entities,")
+    assert ended.err.startswith(
+        "Error: the import stopped at line 3: it took too long\nHint: in so far: 2 entities created,"
+    )
     assert sent(stand_in) == [[1, 2, 3, 4], [1, 2], [3, 4], [3]]
 
 
@@ -156,7 +180,7 @@ def test_a_line_longer_than_a_request_is_passed_over_and_told(
     monkeypatch.setenv("MEMORY_MAX_REQUEST_BYTES", "1024")
     stand_in.answer = taking()
     ended = run("import", str(write_lines(tmp_path / "memory.jsonl", "a", "b" * 5_000, "c", "d" * 1_023, "e" * 1_024)))
-    assert ended.out.splitlines()[0] == "3 entities, 0 relations; 2 lines skipped:"
+    assert ended.out.splitlines()[0] == "3 entities created, 0 relations; 2 skipped:"
     assert [line[:7] for line in ended.out.splitlines()[1:]] == ["line 2:", "line 5:"]
     assert sent(stand_in) == [[1, 3], [4]]
 
@@ -171,23 +195,29 @@ def test_lines_end_at_line_feeds_alone(run: Run, stand_in: StandIn, tmp_path: Pa
 
 
 def test_a_file_without_one_good_line_ends_with_status_1(run: Run, stand_in: StandIn, tmp_path: Path) -> None:
-    bad = {"success": True, "entities": 0, "relations": 0, "unchanged": 0, "errors": [{"line": 1, "error": "no JSON"}]}
-    stand_in.answer = lambda _method, _params: bad
+    errors = [{"line": 1, "error": "no JSON"}]
+    stand_in.answer = lambda _method, _params: {
+        "success": True,
+        "created": 0,
+        "updated": 0,
+        **NOTHING_ELSE,
+        "errors": errors,
+    }
     source = write_lines(tmp_path / "memory.jsonl", "nonsense")
     ended = run("import", str(source))
     assert (ended.status, ended.out) == (1, "")
     told, error, hint = ended.err.splitlines()
-    assert (told, error) == ("line 1: no JSON", f"Error: no line of {source} could be read")
+    assert (told, error) == ("line 1: no JSON", f"Error: no line of {source} could be read as jsonl")
     assert hint.startswith("Hint: ")
     as_json = run("import", str(source), "--json")
     assert (as_json.status, as_json.err) == (1, "")
     assert as_json.json["success"] is False
-    assert as_json.json["errors"] == bad["errors"]
+    assert as_json.json["errors"] == [{"place": "line 1", **errors[0]}]
 
 
 def test_an_empty_file_is_imported_without_a_request(run: Run, stand_in: StandIn, tmp_path: Path) -> None:
     ended = run("import", str(write_lines(tmp_path / "memory.jsonl")))
-    assert (ended.status, ended.out) == (0, "0 entities, 0 relations\n")
+    assert (ended.status, ended.out) == (0, "0 entities created, 0 relations\n")
     assert stand_in.requests == []
 
 
@@ -195,18 +225,26 @@ def test_a_summary_as_json_holds_every_bad_line(run: Run, stand_in: StandIn, tmp
     errors = [{"line": number, "error": "no JSON"} for number in range(200, 0, -1)]
     stand_in.answer = lambda _method, _params: {
         "success": True,
-        "entities": 1,
+        "created": 1,
+        "updated": 4,
         "relations": 2,
         "unchanged": 3,
         "errors": errors,
     }
-    source = str(write_lines(tmp_path / "memory.jsonl", "x"))
+    source = str(write_lines(tmp_path / "memory.jsonl", *(["x"] * 200)))
     assert run("import", source, "--json").json == {
         "success": True,
-        "entities": 1,
+        "format": "jsonl",
+        "conversations": 0,
+        "entities": 5,
+        "created": 1,
+        "updated": 4,
         "relations": 2,
         "unchanged": 3,
-        "errors": errors[::-1],
+        "skipped": 200,
+        "secrets": 0,
+        "history_left_out": 0,
+        "errors": [{"place": f"line {error['line']}", **error} for error in errors[::-1]],
         "dry_run": False,
     }
     told = run("import", source).out.splitlines()
@@ -223,37 +261,14 @@ def test_an_import_that_cannot_go_on_says_how_far_it_came(run: Run, stand_in: St
     assert ended.status == 1
     assert ended.err.splitlines() == [
         "Error: the import stopped at line 251: the disk is full",
-        "Hint: in so far: 250 entities, 0 relations; import the file again, nothing goes in twice",
-    ]
-
-
-def test_a_dry_run_counts_and_checks_without_a_daemon(run: Run, tmp_path: Path) -> None:
-    others = (
-        '["a list"]',
-        {"type": "thing"},
-        {"type": "entity", "name": "x", "observations": []},
-        {"type": "relation", "from": "a", "to": 7, "relationType": "x"},
-        "[" * 100_000,
-    )
-    source = write_lines(tmp_path / "memory.jsonl", *SAMPLE, *others)
-    ended = run("import", "--dry-run", "--no-autostart", str(source))
-    assert ended.status == 0
-    assert ended.out.splitlines() == [
-        "2 entities, 3 relations could be imported; 7 lines skipped:",
-        "line 3: is not one JSON object",
-        "line 6: is not one JSON object",
-        "line 9: is not one JSON object",
-        "line 10: its `type` is neither entity nor relation",
-        "line 11: entityType must be a text",
-        "line 12: to must be a text",
-        "line 13: is not one JSON object",
+        "Hint: in so far: 250 entities created, 0 relations; import the same again, nothing goes in twice",
     ]
 
 
 PAGES: dict[str | None, dict[str, Any]] = {
-    None: {"success": True, "lines": ["one", "zwö"], "next_cursor": "e2", "entities": 2, "relations": 0},
-    "e2": {"success": True, "lines": [], "next_cursor": "r0", "entities": 0, "relations": 0},
-    "r0": {"success": True, "lines": ["three"], "next_cursor": None, "entities": 0, "relations": 1},
+    None: {"success": True, "lines": ["one", "zwö"], "next_cursor": "e2", "entities": 2, "relations": 0, "versions": 0},
+    "e2": {"success": True, "lines": [], "next_cursor": "r0", "entities": 0, "relations": 0, "versions": 0},
+    "r0": {"success": True, "lines": ["three"], "next_cursor": None, "entities": 0, "relations": 1, "versions": 0},
 }
 
 
@@ -261,7 +276,7 @@ def test_an_export_follows_the_pages_to_the_end(run: Run, stand_in: StandIn, tmp
     stand_in.answer = lambda _method, params: PAGES[params.get("cursor")]
     target = tmp_path / "memory.jsonl"
     ended = run("export", str(target), "--json")
-    assert ended.json == {"success": True, "entities": 2, "relations": 1, "file": str(target)}
+    assert ended.json == {"success": True, "entities": 2, "relations": 1, "versions": 0, "file": str(target)}
     assert target.read_text() == "one\nzwö\nthree\n"
     assert stat.S_IMODE(target.stat().st_mode) == 0o600
 

@@ -78,8 +78,9 @@ def desk(home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
         (commands / name).chmod(0o700)
     for name in ("deploy", "scripts", "server.py"):
         (desk / name).symlink_to(ROOT / name)
-    for sample in (ROOT / "tests" / "cli" / "samples").glob("*"):
+    for sample in (ROOT / "tests" / "cli" / "samples").iterdir():
         (desk / sample.name).symlink_to(sample)
+    (desk / "memory.jsonl").symlink_to(desk / "reference.jsonl")
     monkeypatch.setenv("PATH", f"{commands}:{Path(sys.executable).parent}:{os.environ['PATH']}")
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
     monkeypatch.setenv("MEMORY_MCP_IDLE_S", "0.05")  # the assistants' resident process ends with its last session

@@ -34,7 +34,7 @@ BELOW = {
 LIBRARIES = {
     "service": {"anthropic", "click", "prometheus_client", "psutil"},
     "mcp": {"anyio", "click", "fastmcp", "mcp", "mcp_types"},
-    "cli": {"click", "rich"},
+    "cli": {"click", "ijson", "markdown_it", "rich", "yaml"},
     "operations": {"pydantic"},
     "store": {"numpy"},
     "embedding": {"fastembed", "numpy", "onnxruntime", "sentence_transformers"},
@@ -43,7 +43,17 @@ LIBRARIES = {
 }
 """What each room may import of other people's packages; a room that is not here, nothing."""
 
-HEAVY = {"anthropic", "fastembed", "numpy", "onnxruntime", "prometheus_client", "sentence_transformers"}
+HEAVY = {
+    "anthropic",
+    "fastembed",
+    "ijson",
+    "markdown_it",
+    "numpy",
+    "onnxruntime",
+    "prometheus_client",
+    "sentence_transformers",
+    "yaml",
+}
 """Libraries that take long to load or may not be installed: imported where they are used, never with a module."""
 
 PURE = {

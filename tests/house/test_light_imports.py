@@ -63,3 +63,14 @@ def test_the_asyncio_client_and_the_starting_of_a_daemon_load_the_standard_libra
     )
     assert "asyncio" in loaded
     assert {name.split(".")[0] for name in loaded} <= sys.stdlib_module_names | OWN
+
+
+@pytest.mark.process
+def test_telling_the_version_loads_click_and_no_sub_command() -> None:
+    code = "from enhanced_memory.cli.main import main; main(['--version'])"
+    program = f"import atexit, sys; atexit.register(lambda: print(*sys.modules, file=sys.stderr)); {code}"
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
+    loaded = set(done.stderr.split())
+    ours = {name for name in loaded if name.startswith("enhanced_memory.")}
+    assert ours == {"enhanced_memory.cli", "enhanced_memory.cli.main", "enhanced_memory.cli.session"}
+    assert not loaded & {"rich", "pydantic", "ijson", "markdown_it", "yaml", "asyncio", "json", "sqlite3", "subprocess"}

@@ -31,6 +31,7 @@ SESSION: tuple[tuple[str, dict[str, Any]], ...] = (
     ("complete_names", {"beginning": "a"}),
     ("create_entities", {"entities": [ANN]}),
     ("import_graph", {"lines": [{"line": 1, "text": json.dumps(LINE)}, {"line": 2, "text": "nonsense"}]}),
+    ("preview_import", {"lines": [{"line": 1, "text": json.dumps(LINE)}], "assumed": ["Carl"]}),
     ("add_observations", {"observations": [{"entityName": "Ann", "contents": ["speaks French"]}]}),
     ("create_relations", {"relations": [LIKES]}),
     ("update_entity", {"entityName": "Bob", "name": "Robert"}),

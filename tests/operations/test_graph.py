@@ -128,3 +128,62 @@ def test_what_was_exported_and_imported_elsewhere_is_the_same_graph(ask: Any, re
     assert (reply["entities"], reply["relations"], reply["errors"]) == (2, 1, [])
     assert exported("copy") == before
     assert ask("import_graph", namespace="copy", lines=lines(*before))["unchanged"] == 3
+
+
+def test_a_preview_tells_what_an_import_would_do_and_changes_nothing(ask: Any, remember: Any) -> None:
+    remember("Ann", "likes tea", type_="person", extraction_method="import")
+    given = lines(
+        {"type": "entity", "name": "Ann", "entityType": "person", "observations": ["likes tea"]},
+        {"type": "entity", "name": "Ann", "entityType": "person", "observations": ["has a dog"]},
+        {"type": "entity", "name": "Bob", "entityType": "person", "observations": []},
+        {"type": "relation", **edge("Ann", "Bob")},
+        {"type": "relation", **edge("Ann", "Carl")},
+        {"type": "relation", **edge("Ann", "Nobody")},
+    )
+    before = ask("export_graph"), ask("memory_history", entity_name="Ann")
+    preview = ask("preview_import", lines=given, assumed=["Carl", "Ann"])
+    assert preview["actions"] == ["unchanged", "updated", "created", "related", "related", "error"]
+    assert (ask("export_graph"), ask("memory_history", entity_name="Ann")) == before
+    assert ask("search_nodes", query="dog")["results"] == []
+    assert ask("get_memory_status")["total_entities"] == 1
+    ask("create_entities", entities=[{"name": "Carl", "entityType": "person", "observations": []}])
+    real = ask("import_graph", lines=given)
+    assert {key: preview[key] for key in real} == real
+    assert (real["created"], real["updated"], real["relations"]) == (1, 1, 2)
+
+
+def test_a_preview_takes_what_is_there_as_the_import_would(ask: Any, remember: Any) -> None:
+    remember("Ann", "likes tea", type_="person")
+    given = lines({"type": "entity", "name": "Ann", "entityType": "person", "observations": ["has a dog"]})
+    told = {}
+    for how in ("skip", "replace", "error"):
+        told[how] = ask("preview_import", lines=given, on_existing=how)["actions"]
+    assert told == {"skip": ["unchanged"], "replace": ["updated"], "error": ["error"]}
+
+
+@pytest.mark.parametrize("limit", [1, 2, 3, 7, 500])
+def test_a_full_export_gives_every_version_once_whatever_the_pages(ask: Any, remember: Any, limit: int) -> None:
+    for n in range(4):
+        remember("Ann", f"fact {n}")
+    remember("Bob")
+    ask("create_relations", relations=[edge("Ann", "Bob")])
+    told: list[dict[str, Any]] = []
+    cursor, versions = None, 0
+    while True:
+        page = ask("export_graph", limit=limit, cursor=cursor, history=True)
+        assert len(page["lines"]) <= limit
+        told += map(json.loads, page["lines"])
+        versions += page["versions"]
+        cursor = page["next_cursor"]
+        if cursor is None:
+            break
+    assert [item["type"] for item in told] == ["entity", "entity", "relation", *["version"] * 5]
+    assert versions == 5
+    assert [(item["entity"], item["version"]) for item in told[3:]] == [
+        ("Ann", 4),
+        ("Ann", 3),
+        ("Ann", 2),
+        ("Ann", 1),
+        ("Bob", 1),
+    ]
+    assert [item["added"] for item in told[3:7]] == [["fact 3"], ["fact 2"], ["fact 1"], ["fact 0"]]

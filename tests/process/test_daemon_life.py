@@ -110,7 +110,7 @@ def test_help_names_a_flag_for_every_setting_of_the_daemon(run_daemon: RunDaemon
 
 def test_version_names_the_program(run_daemon: RunDaemon) -> None:
     out, _ = run_daemon("--version").communicate(timeout=BOUND_S)
-    assert out.startswith("memory-db-service, version ")
+    assert out.startswith("memory-db-service 0.")
 
 
 @pytest.mark.parametrize("flags", [["--max-connections", "0"], ["--log-level", "LOUD"], ["--no-such-flag"]])
