@@ -78,9 +78,10 @@ def test_a_promised_file_is_there(name: str) -> None:
     assert (ROOT / name).is_file()
 
 
-def test_the_changelog_tells_of_this_version() -> None:
-    text = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
-    assert f"## [{__version__}]" in text or f"## {__version__}" in text
+def test_the_changelog_begins_with_this_version_or_with_what_is_not_released_yet() -> None:
+    sections = re.findall(r"^## \[?([\w.]+)", (ROOT / "CHANGELOG.md").read_text(encoding="utf-8"), re.MULTILINE)
+    assert sections[0] in {"Unreleased", __version__}
+    assert len(sections) == len(set(sections))
 
 
 SOURCES = [
