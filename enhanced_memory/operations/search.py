@@ -45,6 +45,10 @@ _MOST_WORDS = 100
 _MOST_ASIDE = 500
 """Entities on a branch that one search reads whole."""
 
+_WIDER = 8
+_WIDEST = 64
+"""A search whose rows were mostly filtered out asks for 8 times as many, and once more: about 4,000 at the most."""
+
 _FADED_PAGE = 1_000
 _MOST_FADED = 10_000
 """Entities read at once, and at all, to find those among the last used that are relevant enough."""
@@ -184,22 +188,24 @@ def _matching(
     explain: bool,
     branch: str | None,
     least: float | None,
+    widened: int = 1,
 ) -> list[_Result]:
     """Entities that match, best first: rows of the index, judged again with the observations around them.
 
-    The index has what reads see; entities that have `branch` are read whole, as that branch has them.
+    The index has what reads see; entities that have `branch` are read whole, as that branch has them. What only their
+    text or age tells is looked at afterwards; where that leaves too few, `widened` times as many rows are asked for.
     """
     aside = {} if branch is None else _aside(ctx, branch, wanted)
     lines = {number: [_read_line(text) for text in entity.observations] for number, entity in aside.items()}
     unindexed = Counter(token for read in lines.values() for line in read for token in line.counts)
     terms, match = _looked_up(ctx, asked, unindexed)
-    candidates = max(ranking.CANDIDATES, 2 * depth)
+    candidates = max(ranking.CANDIDATES, 2 * depth) * widened
     hits = ctx.store.index.best(match, wanted, candidates) if mode != "semantic" else []
     by_meaning = mode == "semantic" or (mode == "hybrid" and not all(is_code(word.text) for word in asked.words))
     vector = _vector(ctx, query, terms) if by_meaning else b""
     if vector:
-        least = fusion.UNLIKE if hits else fusion.ALONE
-        hits += [hit for hit in ctx.store.vectors.nearest(vector, wanted, candidates) if hit.score >= least]
+        alike = fusion.UNLIKE if hits else fusion.ALONE
+        hits += [hit for hit in ctx.store.vectors.nearest(vector, wanted, candidates) if hit.score >= alike]
     slots: dict[int, list[int]] = {}
     for hit in hits:
         if hit.entity_id not in aside:
@@ -231,6 +237,9 @@ def _matching(
         found = [each for each in found if entities[each.entity].damage or _keeps(entities[each.entity], asked)]
     if least is not None:
         found = [each for each in found if _is_relevant(ctx, entities[each.entity], least)]
+    is_cut = bool(asked.phrases or asked.excluded or least is not None) and len(hits) >= candidates
+    if is_cut and len(found) < depth and widened < _WIDEST:
+        return _matching(ctx, query, asked, wanted, mode, depth, explain, branch, least, widened * _WIDER)
     if len(found) > depth:  # what a tie cannot lift into the page needs none
         found = [each for each in found if each.score >= found[depth - 1].score - ranking.TIES]
     results = []

@@ -68,12 +68,14 @@ WRITES: dict[str, dict[str, Any]] = {
 
 
 class Failing(connections.Connection):
-    """A connection whose statement number `fails_at` fails, counted from the `begun` of a write on."""
+    """A connection whose statement number `fails_at` fails, counted from the beginning of each transaction on."""
 
     fails_at = 0
     count = 0
 
     def execute(self, statement: str, *parameters: Any) -> sqlite3.Cursor:
+        if statement.startswith("BEGIN"):
+            Failing.count = 0
         if Failing.fails_at and not statement.startswith(("BEGIN", "ROLLBACK", "RELEASE", "SAVEPOINT", "PRAGMA")):
             Failing.count += 1
             if Failing.count == Failing.fails_at:
@@ -99,20 +101,25 @@ def test_every_operation_that_writes_in_one_transaction_is_among_those_tried() -
     assert {o.name for o in operations().values() if o.writes and o.transaction} - purging == set(WRITES)
 
 
-@pytest.mark.parametrize("method", WRITES)
+PAIR = {"entity_id": 2, "existing_id": 3, "conflict_type": "duplicate"}
+OTHERS = [("resolve_conflict", {"conflict_data": PAIR, "strategy": name}) for name in ("update", "branch", "ignore")]
+"""Further calls, which take ways of their own."""
+
+
+@pytest.mark.parametrize(("method", "params"), [*WRITES.items(), *OTHERS])
 def test_whichever_statement_of_a_write_fails_all_of_it_is_there_or_nothing(
-    method: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    method: str, params: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(connections, "Connection", Failing)
     path = tmp_path / "memory.db"
     service = MemoryDBService(Settings.load({"db_path": str(path)}))
     try:
-        for name, params in BEFORE:
-            assert service.handle_request({"method": name, "params": params})["success"]
+        for name, given in BEFORE:
+            assert service.handle_request({"method": name, "params": given})["success"]
         before = everything(path)
         for at in range(1, 1000):
             Failing.count, Failing.fails_at = 0, at
-            reply = service.handle_request({"method": method, "params": WRITES[method]})
+            reply = service.handle_request({"method": method, "params": params})
             Failing.fails_at = 0
             if reply["success"]:
                 break

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import sqlite3
 import tempfile
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -491,56 +488,6 @@ def test_a_purge_erases_what_an_undone_resolution_left_in_the_history_of_others(
 def history(ask: Any, name: str) -> list[dict[str, Any]]:
     versions: list[dict[str, Any]] = ask("memory_history", entity_name=name)["versions"]
     return versions
-
-
-# ---------------------------------------------------------------------------------------------------------- all or none
-
-
-@contextmanager
-def failing_at(service: MemoryDBService, count: int) -> Iterator[Callable[[], bool]]:
-    """The service with its `count`th kind of write denied by SQLite; gives whether it came to that."""
-    connection: sqlite3.Connection = service._store._writer_connection  # type: ignore[attr-defined]
-    left = [count]
-
-    def authorize(action: int, *names: str | None) -> int:
-        if action in (sqlite3.SQLITE_INSERT, sqlite3.SQLITE_UPDATE, sqlite3.SQLITE_DELETE):
-            left[0] -= 1
-            if left[0] == 0:
-                return sqlite3.SQLITE_DENY
-        return sqlite3.SQLITE_OK
-
-    def in_writer(wanted: Any) -> None:
-        service._store.write(lambda tx: connection.set_authorizer(wanted), "default", 5.0)
-
-    in_writer(authorize)
-    try:
-        yield lambda: left[0] <= 0
-    finally:
-        in_writer(None)
-
-
-@pytest.mark.parametrize("strategy", STRATEGIES)
-@pytest.mark.parametrize("reopening", [False, True])
-def test_whichever_statement_fails_all_of_it_happens_or_nothing(
-    service: MemoryDBService, ask: Any, pair: int, strategy: str, reopening: bool
-) -> None:
-    if reopening:
-        ask("resolve_conflict", conflict_id=pair, strategy=strategy)
-    request: dict[str, Any] = {"method": "resolve_conflict", "params": {"conflict_id": pair, "strategy": strategy}}
-    if reopening:
-        request = {"method": "reopen_conflict", "params": {"conflict_id": pair}}
-    before = seen(service)
-    for count in range(1, 200):
-        with failing_at(service, count) as failed:
-            reply = service.handle_request(request)
-            met = failed()
-        if not met:
-            assert reply["success"]
-            break
-        assert not reply["success"]
-        assert seen(service) == before
-    assert count > 1
-    assert seen(service) != before
 
 
 # ------------------------------------------------------------------------------------------------------------ any graph
