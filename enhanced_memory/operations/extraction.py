@@ -86,7 +86,7 @@ def prepare_extraction(
 
     Raises: TooLarge: too much for a model at once.
     """
-    text = _masked(ctx, conversation_text)[0]
+    text = _masked(ctx, conversation_text, anyway=True)[0]
     return {
         "system": asking.SYSTEM,
         "prompt": asking.prompt(text, _ANSWER.json_schema()),
@@ -125,7 +125,7 @@ def _extracted(
     answer: str | None,
 ) -> ExtractedFacts:
     """The facts of a conversation, of a model's answer or where there is none by rules, stored unless told not to."""
-    text, masked = _masked(ctx, conversation)
+    text, masked = _masked(ctx, conversation, anyway=answer is not None)
     if ctx.service.settings.mask_secrets:
         session_id = _without_secret(session_id)
         note = note and secrets.redact(note)[0]
@@ -177,9 +177,14 @@ def _extracted(
     return told
 
 
-def _masked(ctx: Context, conversation: str) -> tuple[str, Counter[str]]:
-    """A conversation without its secrets, unless a setting lets them stay, and how many of each kind there were."""
-    return secrets.redact(conversation) if ctx.service.settings.mask_secrets else (conversation, Counter())
+def _masked(ctx: Context, conversation: str, *, anyway: bool) -> tuple[str, Counter[str]]:
+    """A conversation without its secrets, and how many of each kind there were.
+
+    A setting lets them stay, but not `anyway`: a language model sees none.
+    """
+    if anyway or ctx.service.settings.mask_secrets:
+        return secrets.redact(conversation)
+    return conversation, Counter()
 
 
 def _understood(answer: str) -> ModelAnswer:

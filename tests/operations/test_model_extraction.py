@@ -124,6 +124,16 @@ def test_the_model_sees_neither_secrets_nor_private_passages(ask_llm: Any, provi
     assert sum(reply["secrets"].values()) == 1
 
 
+def test_the_model_sees_no_secrets_even_where_they_may_be_stored(
+    provider: Provider, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    service = MemoryDBService(Settings.load({"db_path": str(tmp_path / "memory.db"), "mask_secrets": False}))
+    request = {"method": "auto_extract_facts", "params": {"conversation_text": TALK, "extractor": "llm"}}
+    assert service.handle_request(request)["success"]
+    service.close()
+    assert "sk-ant" not in json.dumps(provider.asked)
+
+
 def test_an_answer_in_a_code_block_is_understood(ask_llm: Any, provider: Provider) -> None:
     provider.text = "```json\n" + json.dumps({"facts": [stated(1, "Ann lives in Lisbon")]}) + "\n```"
     assert ask_llm()["count"] == 1
