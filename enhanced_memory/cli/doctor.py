@@ -299,16 +299,22 @@ def _daemon(patient: Patient) -> Iterator[Finding]:
     yield Finding("daemon", OK, f"answers (pid {pid})")
     if version != __version__:
         says = f"the daemon is {version}, this program {__version__}"
-        yield Finding("version", WARNING, says, f"end the daemon with kill {pid}; the next one is of this version")
+        yield Finding("version", WARNING, says, "enhanced-memory stop ends it; the next one is of this version")
     else:
         yield Finding("version", OK, f"daemon and program are {__version__}")
     if database and os.path.realpath(database) != os.path.realpath(settings.db_path):
         says = f"the daemon keeps {database}, not {settings.db_path}"
-        yield Finding("lock", WARNING, says, "give each database a socket of its own, or leave MEMORY_DB_PATH out")
+        says = f"{lock} is held by {holder or 'nobody'}"
+        yield Finding("lock", WARNING, says, "enhanced-memory stop ends the daemon; the next call starts it")
     elif holder == str(pid):
         yield Finding("lock", OK, f"{lock} is held by the daemon")
     else:
-        yield Finding("lock", WARNING, f"{lock} is held by {holder or 'nobody'}", f"restart the daemon: kill {pid}")
+        yield Finding(
+            "lock",
+            WARNING,
+            f"{lock} is held by {holder or 'nobody'}",
+            "end the daemon with enhanced-memory stop; the next call starts it",
+        )
 
 
 def _holder(lock: Path) -> str:

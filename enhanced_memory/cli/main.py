@@ -48,6 +48,7 @@ COMMANDS: Final = {
     "call": "anything",
     "operations": "anything",
     "serve": "programs",
+    "stop": "programs",
     "mcp": "programs",
     "setup": "setup",
     "doctor": "doctor",

@@ -8,15 +8,14 @@ from __future__ import annotations
 
 import os
 import shutil
-import signal
 import subprocess
 import sys
-import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
 from enhanced_memory.cli import files, output
+from enhanced_memory.cli.programs import end_daemon
 from enhanced_memory.cli.session import Failed, Session, file_trouble
 
 TEMPLATES: Final = Path(__file__).with_name("units")
@@ -28,9 +27,6 @@ LAUNCHD: Final = "local.enhanced-memory.plist"
 
 PATIENCE_S: Final = 60
 """How long a call of systemctl or launchctl may take: ending a daemon that works takes it seconds."""
-
-ENDS_WITHIN_S: Final = 15
-"""How long a daemon may take to end: it gives requests that were begun ten seconds."""
 
 
 def set_up(session: Session, *, remove: bool, dry_run: bool) -> None:
@@ -160,7 +156,9 @@ def _do(session: Session, changes: Sequence[files.Change], commands: Sequence[Se
     if remove:
         _run_all(commands[:1])
     elif any(change.needed for change in changes):
-        _end_daemon(session)
+        ended = end_daemon(session)
+        if ended is not None:
+            output.note(f"The daemon that ran by itself (pid {ended}) was ended; the service takes its place.")
     for change in changes:
         try:
             if change.needed:
@@ -170,27 +168,6 @@ def _do(session: Session, changes: Sequence[files.Change], commands: Sequence[Se
         except OSError as error:
             raise file_trouble(error, str(change.path)) from error
     _run_all(commands[1:] if remove else commands)
-
-
-def _end_daemon(session: Session) -> None:
-    """End a daemon that runs by itself, since one database has one daemon; its clients will find the service's."""
-    from enhanced_memory.client import BlockingMemoryClient, DaemonUnavailable
-
-    try:
-        with BlockingMemoryClient(settings=session.settings, autostart=False, timeout_s=5) as client:
-            process = client.call("ping").get("pid")
-    except DaemonUnavailable:
-        return
-    if not isinstance(process, int) or process <= 1:
-        return
-    try:
-        os.kill(process, signal.SIGTERM)
-    except (ProcessLookupError, PermissionError):
-        return
-    output.note(f"The daemon that ran by itself (pid {process}) was asked to end; the service takes its place.")
-    lock, give_up_at = Path(f"{os.path.realpath(session.settings.db_path)}.lock"), time.monotonic() + ENDS_WITHIN_S
-    while lock.exists() and time.monotonic() < give_up_at:
-        time.sleep(0.02)
 
 
 def _run_all(commands: Sequence[Sequence[str]]) -> None:

@@ -32,6 +32,18 @@ def test_serve_is_the_daemon_with_the_same_flags(short_folder: Path) -> None:
         assert daemon.wait(ENDS_WITHIN_S) == 0
 
 
+def test_stop_ends_the_daemon_and_waits_until_it_has(short_folder: Path) -> None:
+    db, socket_path = short_folder / "m.db", short_folder / "s"
+    with start("--db", str(db), "serve", "--socket", str(socket_path), stdout=subprocess.PIPE) as daemon:
+        assert daemon.stdout is not None
+        assert daemon.stdout.readline()
+        for said in (f"The daemon (pid {daemon.pid}) has ended.\n", "No daemon runs.\n"):
+            with start("--db", str(db), "stop", "--socket", str(socket_path), stdout=subprocess.PIPE) as stop:
+                assert stop.communicate(timeout=ENDS_WITHIN_S)[0].decode() == said
+            assert not Path(f"{db}.lock").exists()
+        assert daemon.wait(ENDS_WITHIN_S) == 0
+
+
 def test_mcp_is_the_server_for_assistants(short_folder: Path) -> None:
     hello = {
         "jsonrpc": "2.0",
