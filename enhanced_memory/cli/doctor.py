@@ -304,8 +304,7 @@ def _daemon(patient: Patient) -> Iterator[Finding]:
         yield Finding("version", OK, f"daemon and program are {__version__}")
     if database and os.path.realpath(database) != os.path.realpath(settings.db_path):
         says = f"the daemon keeps {database}, not {settings.db_path}"
-        says = f"{lock} is held by {holder or 'nobody'}"
-        yield Finding("lock", WARNING, says, "enhanced-memory stop ends the daemon; the next call starts it")
+        yield Finding("lock", WARNING, says, "give each database a socket of its own, or leave MEMORY_DB_PATH out")
     elif holder == str(pid):
         yield Finding("lock", OK, f"{lock} is held by the daemon")
     else:
