@@ -40,12 +40,12 @@ def conflicts_with(
 ) -> tuple[list[Conflict], bool]:
     """Memories in conflict with an entity of this name, type and observations, surest first; and whether all is told.
 
-    Of more than 50 observations the first count, or those of `looked_for`. What is not looked up by `until`
+    Observations are looked up, or those of `looked_for`; of more than 50 so many that lie evenly among them. What is not looked up by `until`
     (time.monotonic) is left out.
     """
     found: list[Conflict] = []
     wanted = observations if looked_for is None else looked_for
-    pairs, whole = _pairs(ctx, entity_type, wanted[:_OBSERVATIONS], until)
+    pairs, whole = _pairs(ctx, entity_type, _spread(wanted), until)
     for entity, texts in pairs:
         if entity.name == name and entity.namespace == ctx.store.namespace:
             continue
@@ -57,6 +57,14 @@ def conflicts_with(
             found.append(told(entity, verdict))
     found.sort(key=lambda conflict: (-conflict["confidence"], conflict["existing_id"]))
     return found, whole
+
+
+def _spread(observations: Sequence[str]) -> Sequence[str]:
+    """Up to 50 of them, from the first to the last at even distances: what two lists share may stand anywhere."""
+    count = len(observations)
+    if count <= _OBSERVATIONS:
+        return observations
+    return [observations[place * count // _OBSERVATIONS] for place in range(_OBSERVATIONS)]
 
 
 def compared(

@@ -110,7 +110,7 @@ class Blocks:
         self._numbers.append(number)
         self._sizes.append(len(set(observations)))
         for place, observation in enumerate(observations[:MAX_OBSERVATIONS]):
-            level = overlap.levelled.__wrapped__(observation)
+            level = overlap.levelled_once(observation)
             text = hash(level) & _MASK
             if text in texts:
                 continue

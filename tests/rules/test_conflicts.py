@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import gc
+import tracemalloc
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from enhanced_memory.rules.conflicts import compare, judge, related_terms, subject_terms
+from enhanced_memory.rules.conflicts import compare, judge, looked_up, related_terms, subject_terms, worth_judging
 from enhanced_memory.rules.text import analyse
 
 TEXTS = st.text(max_size=60)
@@ -202,3 +205,23 @@ def test_what_most_memories_say_comes_last_in_a_look_up() -> None:
 def test_related_terms_lead_from_one_member_of_a_kind_to_another() -> None:
     assert "postgresql" in related_terms("Uses MySQL")
     assert "vegetarian" not in related_terms("Uses MySQL")
+
+
+def test_long_observations_leave_nothing_in_memory() -> None:
+    texts = [f"{number} " + f"word{number} " * 3_000 for number in range(300)]
+    compare(texts[:20], texts[10:30])  # what is made once and kept is made now
+    gc.collect()
+    tracemalloc.start()
+    try:
+        for text in texts:
+            compare([text], [text + "more"])
+            looked_up(text)
+        gc.collect()
+        assert tracemalloc.get_traced_memory()[0] < 2_000_000
+    finally:
+        tracemalloc.stop()
+
+
+def test_of_long_observations_only_those_of_the_same_words_are_worth_judging() -> None:
+    long = "the same words over and over, " * 50
+    assert worth_judging(long, ["over and over the same words", long + "again", long.upper()], {})[0] == 2
