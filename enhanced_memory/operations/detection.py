@@ -25,8 +25,9 @@ _OBSERVATIONS = 50
 """Observations of one entity that others are looked up for; and up to which two entities are compared whole."""
 
 _ROWS = 12
+_UNRANKED = 100
 _JUDGED = 8
-"""Rows to take from the index for each lookup, and observations to judge one against."""
+"""Rows to take from the index for each lookup, and for each that ranks none; and observations to judge one against."""
 
 
 def conflicts_with(
@@ -107,9 +108,10 @@ def _pairs(
                 helpful=[(token,) for token in lookup.helpful],
                 all_of=[(token,) for token in lookup.together],
             )
-            hits = index.best(match, Filter(), _ROWS)
-            if entity_type is not None and len(hits) == _ROWS:  # what is of the same type must not be crowded out
-                hits += index.best(match, Filter(entity_types=[entity_type]), _ROWS)
+            most = _UNRANKED if lookup.together else _ROWS
+            hits = index.best(match, Filter(), most)
+            if entity_type is not None and len(hits) == most:  # what is of the same type must not be crowded out
+                hits += index.best(match, Filter(entity_types=[entity_type]), most)
             places.update(((hit.entity_id, hit.slot), None) for hit in hits if hit.slot)
         asked.append((observation, counts, list(places)))
     entities = ctx.store.entities.by_ids(list(dict.fromkeys(number for _, _, near in asked for number, _ in near)))

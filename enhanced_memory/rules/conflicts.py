@@ -314,19 +314,26 @@ def _unlikely(counted: _Counted, rows: int) -> tuple[tuple[str, ...], _Counted]:
 def worth_judging(observation: str, others: Sequence[str], counts: Mapping[str, int]) -> list[int]:
     """Places of those of `others` that are most likely in conflict with an observation, most likely first.
 
-    By the tokens in common, each weighing the less the more rows have it (`counts`); related ones weigh half. Where
-    either is longer than one statement, only the same words count, as with `judge`.
+    The same words come first, then by the tokens in common, each weighing the less the more rows have it (`counts`);
+    related ones weigh half. Where either is longer than one statement, which `judge` compares as a whole, only how they begin counts.
     """
-    level, long = overlap.levelled(observation), len(observation) > MAX_LENGTH
+    begins, long = _beginning(observation), len(observation) > MAX_LENGTH
     weights: dict[str, float] = {}
     if not long:
         weights = {token: 1 / (1 + math.log2(1 + counts.get(token, 0))) / 2 for token in related_terms(observation)}
         weights |= {token: 1 / (1 + math.log2(1 + counts.get(token, 0))) for token in analyse(observation)}
 
     def worth(other: str) -> float:
+        if _beginning(other) == begins:
+            return math.inf
         if long or len(other) > MAX_LENGTH:
-            return math.inf if overlap.levelled(other) == level else 0.0
+            return 0.0
         return sum(weights.get(token, 0.0) for token in set(analyse(other)))
 
     worths = [worth(other) for other in others]
     return sorted(range(len(others)), key=lambda place: -worths[place])
+
+
+def _beginning(observation: str) -> str:
+    """The first words of an observation, levelled: what a longer one has in place of tokens."""
+    return overlap.levelled(observation[:MAX_LENGTH])[: MAX_LENGTH // 2]

@@ -22,7 +22,8 @@ _UNSAID: Final = re.compile(r"[^\w%$€£+#]+|_+|(?<![cfj])[+#]+")
 
 
 _REMEMBERED: Final = 400
-"""Characters up to which the levelled form of an observation is kept at hand; all there can be take some 60 MB."""
+"""Characters up to which the levelled form of an observation is kept at hand, some 60 MB at most; of longer ones only a
+few are."""
 
 
 def levelled(observation: str) -> str:
@@ -30,7 +31,7 @@ def levelled(observation: str) -> str:
 
     Signs that change a meaning (%, currencies, "C++", "C#") stay. A text of nothing but punctuation stays as it is.
     """
-    return _known(observation) if len(observation) <= _REMEMBERED else levelled_once(observation)
+    return _known(observation) if len(observation) <= _REMEMBERED else _known_long(observation)
 
 
 def levelled_once(observation: str) -> str:
@@ -43,6 +44,7 @@ def levelled_once(observation: str) -> str:
 
 
 _known: Final = lru_cache(maxsize=65_536)(levelled_once)
+_known_long: Final = lru_cache(maxsize=128)(levelled_once)
 
 
 def likeness(ours: Sequence[str], theirs: Sequence[str]) -> float:
