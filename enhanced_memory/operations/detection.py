@@ -41,8 +41,8 @@ def conflicts_with(
 ) -> tuple[list[Conflict], bool]:
     """Memories in conflict with an entity of this name, type and observations, surest first; and whether all is told.
 
-    Observations are looked up, or those of `looked_for`; of more than 50 so many that lie evenly among them. What is not looked up by `until`
-    (time.monotonic) is left out.
+    Observations are looked up, or those of `looked_for`; of more than 50 so many that lie evenly among them.
+    What is not looked up by `until` (time.monotonic) is left out.
     """
     found: list[Conflict] = []
     wanted = observations if looked_for is None else looked_for

@@ -14,7 +14,6 @@ Hunt and Stiller, "Fast similarity search in large dictionaries", 2007), over wo
 from __future__ import annotations
 
 import itertools
-import zlib
 from array import array
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -25,7 +24,7 @@ from enhanced_memory.rules.stemming import stem
 from enhanced_memory.rules.text import STOP_WORDS
 
 MAX_OBSERVATIONS: Final = 50
-"""Observations of an entity that are looked at; of more, those whose checksums are lowest. So what two long lists share
+"""Observations of an entity that are looked at; of more, those whose hashes are lowest. So what two long lists share
 is chosen of both, wherever it stands: the lowest of all are a fair sample (Broder, "On the resemblance and containment
 of documents", 1997)."""
 
@@ -100,7 +99,7 @@ def _chosen(observations: Sequence[str]) -> list[tuple[int, str]]:
     """Places and levelled texts of the observations to look at."""
     levels = [(place, overlap.levelled_once(observation)) for place, observation in enumerate(observations)]
     if len(levels) > MAX_OBSERVATIONS:
-        levels = sorted(levels, key=lambda one: zlib.crc32(one[1].encode()))[:MAX_OBSERVATIONS]
+        levels = sorted(levels, key=lambda one: hash(one[1]))[:MAX_OBSERVATIONS]
     return levels
 
 

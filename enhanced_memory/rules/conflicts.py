@@ -182,6 +182,7 @@ def _keys(observation: str) -> frozenset[str]:
 
 @lru_cache(maxsize=65_536)
 def _keys_of_statement(observation: str) -> frozenset[str]:
+    """The keys of an observation that is one statement."""
     claim = claim_of(observation)
     keys = set(claim.words) | {f"kind {kind}" for kind in kinds_of(claim.words)}
     keys |= {f"kind {KIND_NAMES[word]}" for word in claim.words if word in KIND_NAMES}
@@ -315,7 +316,8 @@ def worth_judging(observation: str, others: Sequence[str], counts: Mapping[str, 
     """Places of those of `others` that are most likely in conflict with an observation, most likely first.
 
     The same words come first, then by the tokens in common, each weighing the less the more rows have it (`counts`);
-    related ones weigh half. Where either is longer than one statement, which `judge` compares as a whole, only how they begin counts.
+    related ones weigh half. Where either is longer than one statement, which `judge` compares as a whole, only
+    how they begin counts.
     """
     begins, long = _beginning(observation), len(observation) > MAX_LENGTH
     weights: dict[str, float] = {}
