@@ -25,8 +25,9 @@ _OBSERVATIONS = 50
 """Observations of one entity that others are looked up for; and up to which two entities are compared whole."""
 
 _ROWS = 12
+_UNRANKED = 100
 _JUDGED = 8
-"""Rows to take from the index for each lookup, and observations to judge one against."""
+"""Rows to take from the index for each lookup, and for each that ranks none; and observations to judge one against."""
 
 
 def conflicts_with(
@@ -40,12 +41,12 @@ def conflicts_with(
 ) -> tuple[list[Conflict], bool]:
     """Memories in conflict with an entity of this name, type and observations, surest first; and whether all is told.
 
-    Of more than 50 observations the first count, or those of `looked_for`. What is not looked up by `until`
-    (time.monotonic) is left out.
+    Observations are looked up, or those of `looked_for`; of more than 50 so many that lie evenly among them.
+    What is not looked up by `until` (time.monotonic) is left out.
     """
     found: list[Conflict] = []
     wanted = observations if looked_for is None else looked_for
-    pairs, whole = _pairs(ctx, entity_type, wanted[:_OBSERVATIONS], until)
+    pairs, whole = _pairs(ctx, entity_type, _spread(wanted), until)
     for entity, texts in pairs:
         if entity.name == name and entity.namespace == ctx.store.namespace:
             continue
@@ -57,6 +58,14 @@ def conflicts_with(
             found.append(told(entity, verdict))
     found.sort(key=lambda conflict: (-conflict["confidence"], conflict["existing_id"]))
     return found, whole
+
+
+def _spread(observations: Sequence[str]) -> Sequence[str]:
+    """Up to 50 of them, from the first to the last at even distances: what two lists share may stand anywhere."""
+    count = len(observations)
+    if count <= _OBSERVATIONS:
+        return observations
+    return [observations[place * count // _OBSERVATIONS] for place in range(_OBSERVATIONS)]
 
 
 def compared(
@@ -99,9 +108,10 @@ def _pairs(
                 helpful=[(token,) for token in lookup.helpful],
                 all_of=[(token,) for token in lookup.together],
             )
-            hits = index.best(match, Filter(), _ROWS)
-            if entity_type is not None and len(hits) == _ROWS:  # what is of the same type must not be crowded out
-                hits += index.best(match, Filter(entity_types=[entity_type]), _ROWS)
+            most = _UNRANKED if lookup.together else _ROWS
+            hits = index.best(match, Filter(), most)
+            if entity_type is not None and len(hits) == most:  # what is of the same type must not be crowded out
+                hits += index.best(match, Filter(entity_types=[entity_type]), most)
             places.update(((hit.entity_id, hit.slot), None) for hit in hits if hit.slot)
         asked.append((observation, counts, list(places)))
     entities = ctx.store.entities.by_ids(list(dict.fromkeys(number for _, _, near in asked for number, _ in near)))

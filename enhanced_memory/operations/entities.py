@@ -151,6 +151,7 @@ def store_entity(
                 hint="a new entity begins on main; leave out branch",
                 details={"entity": given["name"], "branch": branch},
             )
+        _check_room(given["name"], observations)
         draft = Draft(given["name"], given["entityType"], observations, **attributes)
         created = ctx.store.entities.create(draft, change)
         return _written(created, "created", created.version)
@@ -342,13 +343,18 @@ def _retyped_aside(ctx: Context, seen: View, entity_type: str | None, *, others:
 def _merged(seen: View, additions: list[str]) -> list[str]:
     """The observations there and those of `additions` that are new. Raises: TooLarge."""
     merged = list(dict.fromkeys([*seen.observations, *additions]))
-    if len(merged) > MAX_OBSERVATIONS:
-        raise TooLarge(
-            f"{seen.entity.name!r} would hold {len(merged):,} observations; the most is {MAX_OBSERVATIONS:,}",
-            hint="spread them over several entities and relate those",
-            details={"entity": seen.entity.name},
-        )
+    _check_room(seen.entity.name, merged)
     return merged
+
+
+def _check_room(name: str, observations: list[str]) -> None:
+    """Raises: TooLarge: more observations than an entity holds."""
+    if len(observations) > MAX_OBSERVATIONS:
+        raise TooLarge(
+            f"{name!r} would hold {len(observations):,} observations; the most is {MAX_OBSERVATIONS:,}",
+            hint="spread them over several entities and relate those",
+            details={"entity": name},
+        )
 
 
 def _check_expected(name: str, current: int, expected: int | None) -> None:

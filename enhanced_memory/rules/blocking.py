@@ -24,7 +24,13 @@ from enhanced_memory.rules.stemming import stem
 from enhanced_memory.rules.text import STOP_WORDS
 
 MAX_OBSERVATIONS: Final = 50
-"""Observations of an entity that are looked at."""
+"""Observations of an entity that are looked at; of more, those whose hashes are lowest. So what two long lists share
+is chosen of both, wherever it stands: the lowest of all are a fair sample (Broder, "On the resemblance and containment
+of documents", 1997)."""
+
+_SAMPLED: Final = 0.08
+"""Share of the chosen observations of long lists that they must have in common. Lists that share 0.3 of the longer have
+about 0.18 of all their texts in common, and a sample of fifty is seldom off by more than 0.1."""
 
 _MAX_WORDS: Final = 12
 """Words of an observation of which each is left out once; of longer ones only whole texts are held together."""
@@ -89,6 +95,14 @@ class _Keys:
             yield []
 
 
+def _chosen(observations: Sequence[str]) -> list[tuple[int, str]]:
+    """Places and levelled texts of the observations to look at."""
+    levels = [(place, overlap.levelled_once(observation)) for place, observation in enumerate(observations)]
+    if len(levels) > MAX_OBSERVATIONS:
+        levels = sorted(levels, key=lambda one: hash(one[1]))[:MAX_OBSERVATIONS]
+    return levels
+
+
 class Blocks:
     """Gathers the entities of a namespace, then tells which are worth comparing. About 150 bytes an observation."""
 
@@ -109,8 +123,7 @@ class Blocks:
         total = 0
         self._numbers.append(number)
         self._sizes.append(len(set(observations)))
-        for place, observation in enumerate(observations[:MAX_OBSERVATIONS]):
-            level = overlap.levelled.__wrapped__(observation)
+        for place, level in _chosen(observations):
             text = hash(level) & _MASK
             if text in texts:
                 continue
@@ -192,9 +205,11 @@ class Blocks:
     def _ranked(self, found: dict[tuple[int, int], Likeness], certain: frozenset[tuple[int, int]]) -> list[Candidate]:
         ranked = []
         for (first, second), likeness in found.items():
-            size = max(self._sizes[first], self._sizes[second])
+            whole = max(self._sizes[first], self._sizes[second])
+            size = min(whole, MAX_OBSERVATIONS)
+            enough = overlap.UPDATE if whole == size else _SAMPLED
             worth = (len(likeness.same) + len(likeness.near) / 2) / size + ((first, second) in certain)
-            if likeness.near or (first, second) in certain or len(likeness.same) / size > overlap.UPDATE:
+            if likeness.near or (first, second) in certain or len(likeness.same) / size > enough:
                 one, two = self._numbers[first], self._numbers[second]
                 ranked.append(Candidate(one, two, worth, tuple(likeness.near)))
         ranked.sort(key=lambda pair: (-pair.worth, pair.first, pair.second))

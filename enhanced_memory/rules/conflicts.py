@@ -173,11 +173,16 @@ def _found(existing: str, new: str) -> list[tuple[Kind, Evidence]]:
     return [(finding.kind, Evidence(new, existing, finding.reason, finding.confidence))] if finding else []
 
 
-@lru_cache(maxsize=65_536)
 def _keys(observation: str) -> frozenset[str]:
     """What two observations must have one of in common to be worth judging: terms, kinds, or a state and its end."""
     if len(observation) > MAX_LENGTH:
         return frozenset({overlap.levelled(observation)})
+    return _keys_of_statement(observation)
+
+
+@lru_cache(maxsize=65_536)
+def _keys_of_statement(observation: str) -> frozenset[str]:
+    """The keys of an observation that is one statement."""
     claim = claim_of(observation)
     keys = set(claim.words) | {f"kind {kind}" for kind in kinds_of(claim.words)}
     keys |= {f"kind {KIND_NAMES[word]}" for word in claim.words if word in KIND_NAMES}
@@ -210,15 +215,18 @@ _COMMON: Final = frozenset(analyse("user uses likes prefers has works lives want
 """Tokens of what so many memories say that they tell little."""
 
 
-@lru_cache(maxsize=65_536)
 def related_terms(observation: str) -> tuple[str, ...]:
     """Tokens of what a conflicting observation may say instead: the other words of its verb and the rest of its kinds.
 
     "Uses MySQL" has no word in common with "Migrated to PostgreSQL"; these words lead from one to the other.
     """
-    claim = claim_of(observation[:MAX_LENGTH])
-    words = [other for word in sorted(claim.words) for other in alternatives(word)]
-    own = set(analyse(observation))
+    return _related_to(observation[:MAX_LENGTH])
+
+
+@lru_cache(maxsize=65_536)
+def _related_to(statement: str) -> tuple[str, ...]:
+    words = [other for word in sorted(claim_of(statement).words) for other in alternatives(word)]
+    own = set(analyse(statement))
     return tuple(
         token for token in dict.fromkeys(token for word in words for token in analyse(word)) if token not in own
     )
@@ -227,6 +235,10 @@ def related_terms(observation: str) -> tuple[str, ...]:
 _WORDS: Final = 10
 _RELATED: Final = 30
 """Words of an observation to look up, and words that may stand for them."""
+
+_REACH: Final = 4_000
+"""Characters at the beginning of an observation among which the words to look up are: thirty times as many as it takes
+for ten that differ."""
 
 _COMMON_SHARE: Final = 0.2
 """Share of rows above which a token does not help to rank."""
@@ -251,7 +263,11 @@ class Lookup:
 
 def looked_up(observation: str) -> tuple[str, ...]:
     """Tokens whose frequencies `lookups` wants to know."""
-    return subject_terms(observation)[:_WORDS] + related_terms(observation)[:_RELATED]
+    return _own_terms(observation) + related_terms(observation)[:_RELATED]
+
+
+def _own_terms(observation: str) -> tuple[str, ...]:
+    return subject_terms(observation[:_REACH])[:_WORDS]
 
 
 def lookups(observation: str, counts: Mapping[str, int], rows: int) -> list[Lookup]:
@@ -260,7 +276,7 @@ def lookups(observation: str, counts: Mapping[str, int], rows: int) -> list[Look
     By its rare tokens and those related to it; where all of its own tokens are common, by as many of them together as
     chance would hardly bring together, and then by the rest of them, so that one word may differ.
     """
-    own = frozenset(subject_terms(observation)[:_WORDS])
+    own = frozenset(_own_terms(observation))
     known = sorted((counts[token], token) for token in looked_up(observation) if counts.get(token))
     telling = [each for each in known if each[0] <= max(_RARE_ROWS, _COMMON_SHARE * rows)]
     needed, left = _within(_RARE_ROWS, telling)
@@ -299,9 +315,27 @@ def _unlikely(counted: _Counted, rows: int) -> tuple[tuple[str, ...], _Counted]:
 def worth_judging(observation: str, others: Sequence[str], counts: Mapping[str, int]) -> list[int]:
     """Places of those of `others` that are most likely in conflict with an observation, most likely first.
 
-    By the tokens in common, each weighing the less the more rows have it (`counts`); related ones weigh half.
+    The same words come first, then by the tokens in common, each weighing the less the more rows have it (`counts`);
+    related ones weigh half. Where either is longer than one statement, which `judge` compares as a whole, only
+    how they begin counts.
     """
-    weights = {token: 1 / (1 + math.log2(1 + counts.get(token, 0))) / 2 for token in related_terms(observation)}
-    weights |= {token: 1 / (1 + math.log2(1 + counts.get(token, 0))) for token in analyse(observation)}
-    worths = [sum(weights.get(token, 0.0) for token in set(analyse(other))) for other in others]
+    begins, long = _beginning(observation), len(observation) > MAX_LENGTH
+    weights: dict[str, float] = {}
+    if not long:
+        weights = {token: 1 / (1 + math.log2(1 + counts.get(token, 0))) / 2 for token in related_terms(observation)}
+        weights |= {token: 1 / (1 + math.log2(1 + counts.get(token, 0))) for token in analyse(observation)}
+
+    def worth(other: str) -> float:
+        if _beginning(other) == begins:
+            return math.inf
+        if long or len(other) > MAX_LENGTH:
+            return 0.0
+        return sum(weights.get(token, 0.0) for token in set(analyse(other)))
+
+    worths = [worth(other) for other in others]
     return sorted(range(len(others)), key=lambda place: -worths[place])
+
+
+def _beginning(observation: str) -> str:
+    """The first words of an observation, levelled: what a longer one has in place of tokens."""
+    return overlap.levelled(observation[:MAX_LENGTH])[: MAX_LENGTH // 2]

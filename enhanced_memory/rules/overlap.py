@@ -21,17 +21,30 @@ UPDATE: Final = 0.3
 _UNSAID: Final = re.compile(r"[^\w%$€£+#]+|_+|(?<![cfj])[+#]+")
 
 
-@lru_cache(maxsize=65_536)
+_REMEMBERED: Final = 400
+"""Characters up to which the levelled form of an observation is kept at hand, some 60 MB at most; of longer ones only a
+few are."""
+
+
 def levelled(observation: str) -> str:
     """An observation in small letters with single spaces for whatever lies between its words.
 
     Signs that change a meaning (%, currencies, "C++", "C#") stay. A text of nothing but punctuation stays as it is.
     """
+    return _known(observation) if len(observation) <= _REMEMBERED else _known_long(observation)
+
+
+def levelled_once(observation: str) -> str:
+    """What `levelled` gives, for texts that are not asked for again."""
     if observation.isascii():
         text = observation.lower().replace("'", "")
     else:
         text = unicodedata.normalize("NFKC", observation).casefold().replace("\u2019", "").replace("'", "")
     return " ".join(_UNSAID.sub(" ", text).split()) or text.strip()
+
+
+_known: Final = lru_cache(maxsize=65_536)(levelled_once)
+_known_long: Final = lru_cache(maxsize=128)(levelled_once)
 
 
 def likeness(ours: Sequence[str], theirs: Sequence[str]) -> float:

@@ -63,6 +63,12 @@ _TOKEN_FORMS: Final = re.compile(
 )
 _LOT: Final = re.compile(r"(?!sha\d|md5)[A-Za-z0-9+/_-]{32,}={0,2}")
 _WORD_IN_LOT: Final = re.compile(r"[a-z]{7}|[A-Z]{7}")
+_SIGNS_A_WORD: Final = 64
+"""Signs for each of which one run of seven letters of a case may come about by chance."""
+
+_ASSIGNED: Final = re.compile(r"(?:[A-Za-z][\w.-]{0,60}+[=:]{1,2}+)+(?=[A-Za-z0-9+/_-])")
+"""What a run without order is called: "KEY=", "x.y:"."""
+
 _JOINT: Final = re.compile("[+/_-]")
 _DISORDER: Final = 4.2
 """Bits a sign above which a run of 32 signs or more is a key: words and names in camel case stay below 4, random ones
@@ -177,14 +183,22 @@ def _in_run(run: re.Match[str]) -> Iterator[tuple[int, int, str]]:
         for secret in forms.finditer(signs):
             known = True
             yield run.start() + secret.start(), run.start() + secret.end(), kind
-    if not known and _is_disorder(signs):
-        yield *run.span(), _KEY
+    if not known:
+        named = _ASSIGNED.match(signs)
+        start = named.end() if named else 0
+        if _is_disorder(signs[start:]):
+            yield run.start() + start, run.end(), _KEY
 
 
 def _is_disorder(signs: str) -> bool:
     """Whether a run of signs looks drawn by lot: long, of both cases and digits, no words in it, no sign preferred."""
     signs = signs[:400].rstrip(".:")
-    if not _LOT.fullmatch(signs) or _WORD_IN_LOT.search(signs) or len(_JOINT.findall(signs)) > len(signs) // 16:
+    words = len(_WORD_IN_LOT.findall(signs))
+    if (
+        not _LOT.fullmatch(signs)
+        or words > len(signs) // _SIGNS_A_WORD
+        or len(_JOINT.findall(signs)) > len(signs) // 16
+    ):
         return False
     digits = sum(sign.isdigit() for sign in signs)
     capitals = sum(sign.isupper() for sign in signs)

@@ -35,7 +35,9 @@ _HEADING_LINE: Final = 80
 _DATE_LINE: Final = 60
 """Longest line, in characters, that may be nothing but a date."""
 
-_PRIVATE_TAG: Final = re.compile(rf"<{FILLER}*+\s*+(/?)\s*+private\b[^<>]*+>", re.IGNORECASE)
+_PRIVATE_TAG: Final = re.compile(
+    rf"<{FILLER}*+\s*+(/?)\s*+private\b[^<>]*+>|&lt;\s*+(/?)\s*+private\b[^<>&]*+&gt;", re.IGNORECASE
+)
 
 _MONTH: Final = (
     "(?:jan(?:uary)?|feb(?:ruary)?|mar(?:ch)?|apr(?:il)?|may|june?|july?|aug(?:ust)?|sept?(?:ember)?|oct(?:ober)?"
@@ -166,13 +168,13 @@ def _without_private(text: str) -> str:
     depth = 0
     begin = 0
     for tag in _PRIVATE_TAG.finditer(text):
-        if tag[1]:
+        if tag[1] or tag[2]:
             if depth == 0:
                 passages = [(0, tag.end())]
             elif depth == 1:
                 passages.append((begin, tag.end()))
             depth = max(0, depth - 1)
-        elif tag.group()[-2] != "/":
+        elif not tag.group().endswith(("/>", "/&gt;")):
             if depth == 0:
                 begin = tag.start()
             depth += 1

@@ -239,3 +239,12 @@ def test_where_there_is_no_time_for_a_check_the_reply_says_so(ask: Any, service:
     assert (first["conflicts_checked"], "conflicts" in first["results"][0]) == (False, False)
     assert create(ask, "new", "Ann does not like mushrooms", request_id="r1") == first
     assert ask("list_conflicts")["conflicts"] == []
+
+
+def test_what_long_lists_share_is_found_wherever_it_stands(ask: Any, remember: Any) -> None:
+    shared = [f"gauge{n} valve{n * 3}" for n in range(60)]
+    remember("old", *[f"bolt{n} nut{n * 7}" for n in range(80)], *shared, type_="fact")
+    found = detect(ask, *[f"lamp{n} wire{n * 5}" for n in range(80)], *shared)
+    assert [(each["existing_entity"], each["conflict_type"], each["confidence"]) for each in found] == [
+        ("old", "update", 0.429)
+    ]

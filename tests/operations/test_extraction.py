@@ -158,3 +158,10 @@ def test_masking_can_be_switched_off(tmp_path: Path) -> None:
     reply = service.handle_request({"method": "auto_extract_facts", "params": {"conversation_text": talk}})
     service.close()
     assert (reply["secrets"], "4111 1111" in texts(reply)) == ({}, True)
+
+
+def test_more_facts_than_an_entity_holds_are_refused_and_none_is_stored(ask: Any) -> None:
+    talk = "\n".join(f"I always use tool{n} on server{n * 3} for project{n * 7}." for n in range(10_001))
+    reply = ask("auto_extract_facts", conversation_text=talk)
+    assert reply["code"] == "too_large"
+    assert ask("get_memory_status")["total_entities"] == 0

@@ -56,3 +56,10 @@ def test_where_every_word_and_every_observation_is_common_the_same_entities_are_
 
 def test_the_work_grows_with_the_entities_and_not_with_their_square() -> None:
     assert len(candidates(*[["status active"] for _ in range(3_000)])) == 2_999
+
+
+@pytest.mark.parametrize("shared", [420, 900, 999])
+def test_what_two_long_lists_share_makes_them_worth_comparing_wherever_it_stands(shared: int) -> None:
+    common = [f"gauge{n} valve{n * 3}" for n in range(shared)]
+    mine, theirs = ([f"{word}{n} {word}{n * 7}" for n in range(1_000 - shared)] for word in ("bolt", "lamp"))
+    assert pairs([*mine, *common], [*theirs, *common], [f"oven{n} sink{n}" for n in range(1_000)]) == {(1, 2)}

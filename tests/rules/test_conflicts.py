@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import gc
+import tracemalloc
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from enhanced_memory.rules.conflicts import compare, judge, related_terms, subject_terms
+from enhanced_memory.rules.conflicts import compare, judge, looked_up, related_terms, subject_terms, worth_judging
 from enhanced_memory.rules.text import analyse
 
 TEXTS = st.text(max_size=60)
@@ -202,3 +205,24 @@ def test_what_most_memories_say_comes_last_in_a_look_up() -> None:
 def test_related_terms_lead_from_one_member_of_a_kind_to_another() -> None:
     assert "postgresql" in related_terms("Uses MySQL")
     assert "vegetarian" not in related_terms("Uses MySQL")
+
+
+def test_long_observations_leave_little_in_memory() -> None:
+    texts = [f"{number} " + f"word{number} " * 1_000 for number in range(400)]
+    compare(texts[:20], texts[10:30])  # what is made once and kept is made now
+    gc.collect()
+    tracemalloc.start()
+    try:
+        for text in texts:
+            compare([text], [text[1:]])
+            looked_up(text)
+        gc.collect()
+        assert tracemalloc.get_traced_memory()[0] < 6_000_000
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize("times", [1, 50])
+def test_the_same_words_are_worth_judging_before_more_of_them(times: int) -> None:
+    text = "the same words over and over, " * times
+    assert worth_judging(text, ["over and over the same words anew", "again " + text, text.upper()], {})[0] == 2

@@ -197,6 +197,7 @@ def test_an_open_code_block_ends_where_the_next_role_speaks() -> None:
         "<private>I live in Ghent.",
         "I live in Ghent.</private>",
         "I live in < private >Ghent</ private >.",
+        "I live in &lt;private&gt;Ghent&lt;/private&gt;.",
         '<private reason="x">\nI live in Ghent.\n</private>',
         json.dumps({"role": "user", "content": "I live in <private>Ghent</private>."}),
         '{"role": "user", "content": "I live in \\u003cprivate\\u003eGhent\\u003c/private\\u003e."}',

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 import string
 
 import pytest
@@ -204,3 +205,16 @@ def test_plain_words_without_a_telling_one_are_no_secret(text: str) -> None:
         word in text for word in ("pass", "pin", "pw", "secret", "token", "phrase", "code", "credential", "key")
     ):
         assert redact(text) == (text, {})
+
+
+@pytest.mark.parametrize(
+    "written", ["DEPLOY_KEY={}", "with `x.y:{}`", "KEY: {}", "account {} of the store", "deploy?k=1&v={}"]
+)
+@pytest.mark.parametrize("length", [40, 88])
+def test_a_run_without_order_is_a_secret_whatever_names_it_and_however_long_it_is(written: str, length: int) -> None:
+    chance = random.Random(length)
+    for _ in range(50):
+        secret = "".join(chance.choices(string.ascii_letters + string.digits, k=length))
+        looks_like_words = length < 64 and re.search("[a-z]{7}|[A-Z]{7}", secret)
+        if sum(map(str.isdigit, secret)) >= 4 and not looks_like_words:
+            assert secret not in redact(f"We use {written.format(secret)} at work.")[0]
