@@ -10,8 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from enhanced_memory.store.base import Consolidation, Run
-from enhanced_memory.store.sqlite.scope import Scope
-from enhanced_memory.store.sqlite.transitions import is_time
+from enhanced_memory.store.sqlite.scope import Scope, as_stamp
 
 _SELECT = (
     "SELECT c.id, c.run_id, c.entity_id, c.before_version, c.after_version, c.before_score, c.after_score, c.added,"
@@ -96,7 +95,7 @@ class SQLiteCuration:
     def last_round(self) -> str | None:
         """When the daemon last finished curating every namespace, or None."""
         row = self._scope.connection.execute("SELECT value FROM meta WHERE key = ?", (_LAST_ROUND,)).fetchone()
-        return row[0] if row is not None and is_time(row[0]) else None
+        return None if row is None else as_stamp(row[0])
 
     def note_round(self) -> None:
         """It has just done so."""
