@@ -539,6 +539,17 @@ def test_the_last_run_that_was_not_put_back_can_be_named_so(memory: Memory) -> N
     assert memory.state() == before
 
 
+def test_the_last_run_is_the_last_that_did_something(memory: Memory) -> None:
+    memory.episodes("a", "b", "c")
+    before = memory.state()
+    run_id = memory.curate()["run_id"]
+    idle = memory.curate()["run_id"]
+    assert memory.ask("undo_curation", run_id="last")["run_id"] == run_id
+    assert memory.state() == before
+    assert memory.fail("undo_curation", run_id="last") == "not_found"
+    assert memory.ask("undo_curation", run_id=idle)["undone"]
+
+
 def test_what_an_undone_run_made_can_be_made_again(memory: Memory) -> None:
     memory.episodes("a", "b", "c")
     first = memory.curate()

@@ -48,9 +48,12 @@ class SQLiteCuration:
         return None if row is None else Run(*row)
 
     def last(self) -> Run | None:
-        """The newest curation of the namespace that was not put back, or None."""
+        """The newest curation of the namespace that did something and was not put back, or None."""
         row = self._scope.connection.execute(
-            f"{_RUN} WHERE namespace_id = ? AND undone_at IS NULL ORDER BY began_at DESC LIMIT 1",
+            f"{_RUN} WHERE namespace_id = ? AND undone_at IS NULL AND"
+            " (EXISTS (SELECT 1 FROM tier_transitions t WHERE t.run_id = curation_runs.run_id)"
+            " OR EXISTS (SELECT 1 FROM consolidations c WHERE c.run_id = curation_runs.run_id))"
+            " ORDER BY began_at DESC LIMIT 1",
             (self._scope.namespace_id,),
         ).fetchone()
         return None if row is None else Run(*row)
