@@ -80,7 +80,7 @@ class Settings:
         False, "MEMORY_CURATION", "Let the tiers of every namespace manage themselves, as autonomous_curation does."
     )
     curation_interval_h: float = _setting(
-        24.0, "MEMORY_CURATION_INTERVAL_H", "Hours from the end of one such curation to the next.", 0.1, 8_760
+        24.0, "MEMORY_CURATION_INTERVAL_H", "Hours from the end of one such curation to the next.", 0.001, 8_760
     )
     llm_model: str = _setting(
         "claude-haiku-4-5",

@@ -51,7 +51,7 @@ def curate_command(session: Session, apply_: bool, undo: str | None) -> None:
             output.note("Nothing was changed; --apply does it.")
         return
     done = session.ask("autonomous_curation", {})
-    if done["run_id"] is not None:
+    if done["moves_total"] and done["run_id"] is not None:
         output.note(
             f"Done: {done['promoted_to_episodic']} to episodic, {done['promoted_to_semantic']} to semantic,"
             f" {done['promoted_to_procedural']} to procedural."

@@ -89,7 +89,9 @@ def autonomous_curation(
 @operation(writes=True, long=True, destructive=True, administrative=True)
 def undo_curation(
     ctx: Context,
-    run_id: Annotated[Line, Field(min_length=1, description="The run, or last: the newest not put back.")],
+    run_id: Annotated[
+        Line, Field(min_length=1, description="The run, or last: the newest that did something and was not put back.")
+    ],
 ) -> CurationUndone:
     """Put a curation back: tiers as they were, what it made deleted again, what it made grow as it was before.
 

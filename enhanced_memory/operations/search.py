@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import itertools
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field
@@ -25,7 +25,7 @@ from enhanced_memory.rules.text import analyse_parts, analyse_prefix, observe
 from enhanced_memory.rules.tiers import relevance
 from enhanced_memory.rules.wording import is_code, question
 from enhanced_memory.shapes import BranchName, EntityType, Found, FoundEntity, Fraction, Line, Tier
-from enhanced_memory.store.base import Entity, Filter, Match
+from enhanced_memory.store.base import Entity, Filter, Hit, Match
 
 if TYPE_CHECKING:
     from enhanced_memory.context import Context
@@ -51,7 +51,8 @@ _WIDEST = 64
 
 _FADED_PAGE = 1_000
 _MOST_FADED = 10_000
-"""Entities read at once, and at all, to find those among the last used that are relevant enough."""
+"""Entities read at once, and at all, to find those among the last used that are relevant enough; of what matches, rows
+of the index at all."""
 
 _GLANCE = 4
 """Letters of a word that tell at a glance that an observation cannot have it."""
@@ -193,19 +194,22 @@ def _matching(
     """Entities that match, best first: rows of the index, judged again with the observations around them.
 
     The index has what reads see; entities that have `branch` are read whole, as that branch has them. What only their
-    text or age tells is looked at afterwards; where that leaves too few, `widened` times as many rows are asked for.
+    text tells is looked at afterwards; where that leaves too few, `widened` times as many rows are asked for.
     """
     aside = {} if branch is None else _aside(ctx, branch, wanted)
     lines = {number: [_read_line(text) for text in entity.observations] for number, entity in aside.items()}
     unindexed = Counter(token for read in lines.values() for line in read for token in line.counts)
     terms, match = _looked_up(ctx, asked, unindexed)
     candidates = max(ranking.CANDIDATES, 2 * depth) * widened
-    hits = ctx.store.index.best(match, wanted, candidates) if mode != "semantic" else []
+    hits = []
+    if mode != "semantic":
+        hits = _still_relevant(ctx, partial(ctx.store.index.best, match, wanted), candidates, least)
     by_meaning = mode == "semantic" or (mode == "hybrid" and not all(is_code(word.text) for word in asked.words))
     vector = _vector(ctx, query, terms) if by_meaning else b""
     if vector:
-        alike = fusion.UNLIKE if hits else fusion.ALONE
-        hits += [hit for hit in ctx.store.vectors.nearest(vector, wanted, candidates) if hit.score >= alike]
+        likest = _still_relevant(ctx, partial(ctx.store.vectors.nearest, vector, wanted), candidates, least)
+        likeness = fusion.UNLIKE if hits else fusion.ALONE
+        hits += [hit for hit in likest if hit.score >= likeness]
     slots: dict[int, list[int]] = {}
     for hit in hits:
         if hit.entity_id not in aside:
@@ -237,7 +241,7 @@ def _matching(
         found = [each for each in found if entities[each.entity].damage or _keeps(entities[each.entity], asked)]
     if least is not None:
         found = [each for each in found if _is_relevant(ctx, entities[each.entity], least)]
-    is_cut = bool(asked.phrases or asked.excluded or least is not None) and len(hits) >= candidates
+    is_cut = bool(asked.phrases or asked.excluded) and len(hits) >= candidates
     if is_cut and len(found) < depth and widened < _WIDEST:
         return _matching(ctx, query, asked, wanted, mode, depth, explain, branch, least, widened * _WIDER)
     if len(found) > depth:  # what a tie cannot lift into the page needs none
@@ -251,6 +255,20 @@ def _matching(
         tie = ranking.tie_break(relevant, age_s / _SECONDS_A_DAY, entity.always_include)
         results.append(_Result(entity, ranked, ranked.score + tie, relevant))
     return sorted(results, key=lambda result: (-result.score, -result.entity.id))
+
+
+def _still_relevant(ctx: Context, look: Callable[[int], list[Hit]], candidates: int, least: float | None) -> list[Hit]:
+    """The best `candidates` rows; with `least` the best of memories that are still this relevant."""
+    if least is None:
+        return look(candidates)
+    depth = candidates
+    while True:
+        hits = look(depth)
+        found = ctx.store.entities.by_ids(list({hit.entity_id for hit in hits}))
+        kept = [hit for hit in hits if hit.entity_id in found and _is_relevant(ctx, found[hit.entity_id], least)]
+        if len(kept) >= candidates or len(hits) < depth or depth >= _MOST_FADED:
+            return kept[:candidates]
+        depth = min(10 * depth, _MOST_FADED)
 
 
 def _recent(ctx: Context, wanted: Filter, depth: int, least: float | None) -> list[_Result]:

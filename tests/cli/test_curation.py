@@ -60,6 +60,9 @@ def test_curate_shows_what_it_would_do_does_it_when_told_to_and_puts_it_back(run
     assert "Done: 1 to episodic, 1 to semantic, 0 to procedural." in done.err
     assert run("--json", "status").json["by_tier"]["semantic"] == 1
     assert run("curate").out == ""
+    again = run("curate", "--apply").err
+    assert "Every memory is in the tier it belongs to." in again
+    assert "Done" not in again
     undone = run("curate", "--undo", "last")
     assert undone.out == "restored\t1\ndeleted\t1\nreverted\t0\n"
     by_tier = run("--json", "status").json["by_tier"]

@@ -97,6 +97,18 @@ def test_filters_and_excluded_words_hold_for_what_is_found_by_meaning(ask: Ask) 
     assert names(ask("search_nodes", query="car", namespaces=["elsewhere"])) == []
 
 
+def test_what_has_faded_is_found_by_meaning_too_unless_what_is_relevant_is_asked_for(ask: Ask) -> None:
+    for name, relevance in (("Old", 0.1), ("New", 1.0)):
+        said = {"name": name, "entityType": "note", "observations": ["the automobile is red"]}
+        ask("create_entities", entities=[{**said, "relevance_score": relevance}])
+    all_made(ask)
+    for mode in ("hybrid", "semantic"):
+        assert {"Old", "New"} <= set(names(ask("search_nodes", query="car", mode=mode)))
+        relevant = names(ask("search_nodes", query="car", mode=mode, min_relevance=0.9))
+        assert "New" in relevant
+        assert "Old" not in relevant
+
+
 def test_a_deleted_observation_is_no_longer_found_and_its_successor_is(ask: Ask) -> None:
     ask("delete_observations", deletions=[{"entityName": "Ann", "observations": ["Ann bought an automobile"]}])
     assert names(ask("search_nodes", query="car", mode="semantic")) == []

@@ -223,6 +223,44 @@ def test_old_memories_that_nobody_reads_become_episodes_and_others_stay(memory: 
     assert [memory.tier(name) for name in names] == ["episodic", *["working"] * 4]
 
 
+@pytest.mark.parametrize(
+    "form",
+    [
+        "%Y-%m-%dT%H:%M:%S.%fZ",
+        "%Y-%m-%dT%H:%M:%SZ",
+        "%Y-%m-%dT%H:%M:%S+00:00",
+        "%Y-%m-%d %H:%M:%SZ",
+        "%Y-%m-%d %H:%M:%S",
+        "%Y-%m-%dT%H:%M:%S.%f",
+        "%Y-%m-%d",
+    ],
+)
+def test_times_that_another_program_wrote_are_read_as_times_and_as_utc_where_they_name_no_zone(
+    memory: Memory, form: str
+) -> None:
+    memory.add("old", "zebra stripes")
+    memory.add("fresh", "zebra hooves")
+    memory.ask("search_nodes", query="zebra")
+    created = memory.now - timedelta(days=69)
+    with sqlite3.connect(memory.path) as db:
+        db.execute(
+            "UPDATE entities SET created_at = ?, last_accessed = ?, access_count = 0 WHERE name = 'old'",
+            (created.strftime(form), created.strftime(form)),
+        )
+    db.close()
+    found = {each["name"]: each for each in memory.ask("search_nodes", query="zebra")["results"]}
+    assert found["old"]["observations"] == ["zebra stripes"]
+    assert found["old"]["relevance_score"] == pytest.approx(0.5, abs=0.01)
+    assert found["old"]["created"][:10] == created.strftime("%Y-%m-%d")
+    assert found["old"]["created"][26:] == "Z"
+    assert memory.ask("memory_history", entity_name="old")["versions"][0]["created"] == found["old"]["created"]
+    assert memory.ask("verify_database")["ok"]
+    with sqlite3.connect(memory.path) as db:
+        db.execute("UPDATE entities SET access_count = 0, last_accessed = created_at WHERE name = 'old'")
+    db.close()
+    assert [move["name"] for move in memory.curate()["moves"]] == ["old"]
+
+
 def test_a_dry_run_tells_what_a_run_does_and_changes_nothing(memory: Memory) -> None:
     memory.add("old", "something")
     memory.episodes("a", "b", "c")
@@ -499,6 +537,17 @@ def test_the_last_run_that_was_not_put_back_can_be_named_so(memory: Memory) -> N
     assert [memory.ask("undo_curation", run_id="last")["run_id"] for _ in range(2)] == [second, first]
     memory.ask("delete_entities", entityNames=["d", "e", "f"])
     assert memory.state() == before
+
+
+def test_the_last_run_is_the_last_that_did_something(memory: Memory) -> None:
+    memory.episodes("a", "b", "c")
+    before = memory.state()
+    run_id = memory.curate()["run_id"]
+    idle = memory.curate()["run_id"]
+    assert memory.ask("undo_curation", run_id="last")["run_id"] == run_id
+    assert memory.state() == before
+    assert memory.fail("undo_curation", run_id="last") == "not_found"
+    assert memory.ask("undo_curation", run_id=idle)["undone"]
 
 
 def test_what_an_undone_run_made_can_be_made_again(memory: Memory) -> None:

@@ -10,8 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from enhanced_memory.store.base import Consolidation, Run
-from enhanced_memory.store.sqlite.scope import Scope
-from enhanced_memory.store.sqlite.transitions import is_time
+from enhanced_memory.store.sqlite.scope import Scope, as_stamp
 
 _SELECT = (
     "SELECT c.id, c.run_id, c.entity_id, c.before_version, c.after_version, c.before_score, c.after_score, c.added,"
@@ -49,9 +48,12 @@ class SQLiteCuration:
         return None if row is None else Run(*row)
 
     def last(self) -> Run | None:
-        """The newest curation of the namespace that was not put back, or None."""
+        """The newest curation of the namespace that did something and was not put back, or None."""
         row = self._scope.connection.execute(
-            f"{_RUN} WHERE namespace_id = ? AND undone_at IS NULL ORDER BY began_at DESC LIMIT 1",
+            f"{_RUN} WHERE namespace_id = ? AND undone_at IS NULL AND"
+            " (EXISTS (SELECT 1 FROM tier_transitions t WHERE t.run_id = curation_runs.run_id)"
+            " OR EXISTS (SELECT 1 FROM consolidations c WHERE c.run_id = curation_runs.run_id))"
+            " ORDER BY began_at DESC LIMIT 1",
             (self._scope.namespace_id,),
         ).fetchone()
         return None if row is None else Run(*row)
@@ -96,7 +98,7 @@ class SQLiteCuration:
     def last_round(self) -> str | None:
         """When the daemon last finished curating every namespace, or None."""
         row = self._scope.connection.execute("SELECT value FROM meta WHERE key = ?", (_LAST_ROUND,)).fetchone()
-        return row[0] if row is not None and is_time(row[0]) else None
+        return None if row is None else as_stamp(row[0])
 
     def note_round(self) -> None:
         """It has just done so."""

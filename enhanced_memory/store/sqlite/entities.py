@@ -18,7 +18,7 @@ from enhanced_memory.store.sqlite.drafts import Ready, make_ready
 from enhanced_memory.store.sqlite.filters import conditions, marks
 from enhanced_memory.store.sqlite.indexing import label_fields, observation_fields, row_number
 from enhanced_memory.store.sqlite.relations import SQLiteRelations
-from enhanced_memory.store.sqlite.scope import Scope
+from enhanced_memory.store.sqlite.scope import Scope, as_stamp
 from enhanced_memory.store.sqlite.vectors import forget, forget_all
 from enhanced_memory.store.sqlite.versions import SQLiteVersions
 
@@ -472,10 +472,9 @@ class SQLiteEntities:
             unpacked = self._scope.contents.unpack(row[20], row[19])
         except CorruptBlob as error:
             unpacked, damage = Unpacked((), None), str(error)
-        times = [time if _is_stamp(time) else _UNKNOWN_TIME for time in row[12:15]]
-        relevance = row[6] if _is_share(row[6]) else 0.0
-        confirmed = row[10] if row[10] is None or _is_stamp(row[10]) else None
-        if [*times, relevance, confirmed] != [*row[12:15], row[6], row[10]]:
+        times = [as_stamp(time) for time in row[12:15]]
+        confirmed = as_stamp(row[10])
+        if None in times or not _is_share(row[6]) or (confirmed is None and row[10] is not None):
             unpacked, damage = Unpacked((), None), "its times or its relevance are not as they were written"
         return Entity(
             id=row[0],
@@ -485,15 +484,15 @@ class SQLiteEntities:
             observations=unpacked.observations,
             tier=row[4],
             always_include=bool(row[5]),
-            relevance_score=relevance,
+            relevance_score=row[6] if _is_share(row[6]) else 0.0,
             source_session=row[7],
             source_timestamp=row[8],
             extraction_method=row[9],
             last_confirmed=confirmed,
             access_count=row[11],
-            created_at=times[0],
-            updated_at=times[1],
-            last_accessed=times[2],
+            created_at=times[0] or _UNKNOWN_TIME,
+            updated_at=times[1] or _UNKNOWN_TIME,
+            last_accessed=times[2] or _UNKNOWN_TIME,
             version=row[15],
             branch=row[16],
             original_bytes=row[17],
@@ -690,11 +689,6 @@ def _content_columns(packed: Packed, version: int) -> dict[str, Any]:
         "checksum": packed.checksum,
         "current_version": version,
     }
-
-
-def _is_stamp(value: object) -> bool:
-    """Whether it looks like a time of ours; a damaged row may hold anything."""
-    return isinstance(value, str) and len(value) == len(_UNKNOWN_TIME) and value[10] == "T" and value[-1] == "Z"
 
 
 def _is_share(value: object) -> bool:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 import sqlite3
 from collections.abc import Callable
-from datetime import UTC, datetime
 from importlib import resources
 from typing import Any
 
@@ -18,7 +17,7 @@ from enhanced_memory.store.base import Change
 from enhanced_memory.store.sqlite.codec import CorruptBlob, checksum
 from enhanced_memory.store.sqlite.connections import Connection
 from enhanced_memory.store.sqlite.dictionary import SHIPPED
-from enhanced_memory.store.sqlite.scope import Scope, stamp
+from enhanced_memory.store.sqlite.scope import Scope, as_stamp
 from enhanced_memory.store.sqlite.versions import SQLiteVersions
 
 CURRENT = 3
@@ -210,11 +209,7 @@ def _adopt(connection: Connection, scope: Scope, row: dict[str, Any], versions: 
 
 def _time(text: str | None, otherwise: str) -> str:
     """The guide's times (SQLite's CURRENT_TIMESTAMP, UTC without saying so) as ours."""
-    try:
-        moment = datetime.fromisoformat(text or "")
-    except ValueError:
-        return otherwise
-    return stamp(moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment)
+    return as_stamp(text) or otherwise
 
 
 _THIRD = (

@@ -8,12 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from datetime import datetime
 
 from enhanced_memory.store.base import Aging, Move, Moved, Said, Transition
 from enhanced_memory.store.sqlite.codec import CorruptBlob
 from enhanced_memory.store.sqlite.filters import marks
-from enhanced_memory.store.sqlite.scope import Scope
+from enhanced_memory.store.sqlite.scope import Scope, as_stamp
 
 _CHUNK = 500
 
@@ -59,11 +58,17 @@ class SQLiteTransitions:
     def aging(self, after: int, limit: int) -> tuple[list[Aging], int | None]:
         """The entities among the `limit` numbered above `after`, and the last of these numbers, if any."""
         rows = self._scope.connection.execute(_AGING, (self._scope.namespace_id, after, limit)).fetchall()
-        found = [
-            Aging(row[0], row[1], row[2], row[3], bool(row[4]), *row[5:10])
-            for row in rows
-            if row[10] is None and _is_sound(row[5], row[7]) and all(map(is_time, {row[6] or row[8], *row[8:10]}))
-        ]
+        found = []
+        for row in rows:
+            created = as_stamp(row[8])
+            accessed = created if row[9] == row[8] else as_stamp(row[9])
+            confirmed = None if row[6] is None else as_stamp(row[6])
+            sound = _is_sound(row[5], row[7]) and (row[6] is None) == (confirmed is None)
+            if row[10] is None and sound and created is not None and accessed is not None:
+                number, name, kind, tier = row[:4]
+                found.append(
+                    Aging(number, name, kind, tier, bool(row[4]), row[5], confirmed, row[7], created, accessed)
+                )
         return found, rows[-1][0] if rows else None
 
     def said(self, ids: Sequence[int]) -> list[Said]:
@@ -155,11 +160,3 @@ def _parts(ids: Sequence[int]) -> Iterator[Sequence[int]]:
 def _is_sound(relevance: object, accesses: object) -> bool:
     """Whether the numbers are what we wrote; a damaged row may hold anything."""
     return isinstance(relevance, int | float) and 0 <= relevance <= 1 and isinstance(accesses, int)
-
-
-def is_time(value: object) -> bool:
-    """Whether it is a time; a damaged row may hold anything."""
-    try:
-        return isinstance(value, str) and datetime.fromisoformat(value).tzinfo is not None
-    except ValueError:
-        return False
