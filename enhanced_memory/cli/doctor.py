@@ -415,7 +415,7 @@ def _backups(patient: Patient) -> Iterator[Finding]:
     newest = datetime.fromisoformat(told).timestamp() if told else None
     if newest is None and folder.is_dir():
         newest = max((each.stat().st_mtime for each in folder.iterdir() if each.is_file()), default=None)
-    way_out = "enhanced-memory call backup; enhanced-memory setup service makes one every night"
+    way_out = "enhanced-memory backup; enhanced-memory setup service makes one every night"
     if newest is None:
         is_empty = not os.path.exists(settings.db_path) or patient.figures.get("total_entities") == 0
         yield Finding("backups", OK if is_empty else WARNING, f"none in {folder}", "" if is_empty else way_out)
