@@ -144,6 +144,10 @@ def import_command(session: Session, source: str, format_name: str, on_existing:
                 _Import(session, on_existing, dry_run, longest // SLICE_SHARE, summary, done).run(items)
     except OSError as error:
         raise file_trouble(error, source) from error
+    except KeyboardInterrupt:
+        if not dry_run:
+            output.note("Stopped; what went in before stays, and importing the same again adds the rest.")
+        raise
     summary.errors.sort(key=lambda error: error.get("line", 0))
     _report(session, source, summary, dry_run=dry_run)
 

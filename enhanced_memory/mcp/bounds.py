@@ -40,7 +40,10 @@ _WAYS = {
     "execute_code": "put less into result",
     "search_nodes": "ask with offset for the next, with detail='matched', or with a smaller limit",
 }
-_NEXT_PAGE = "pass next_cursor on as cursor for the rest"
+_NEXT_PAGE = "pass next_cursor on as cursor for the next page"
+_WITHIN = "search_nodes with detail='matched' finds what was left out here"
+"""Of one entity that is larger than a page: the cursor goes on behind it."""
+
 _OTHERWISE = "ask for less at once"
 
 
@@ -71,6 +74,7 @@ async def bounded(operation: Operation, params: Mapping[str, Any], ask: Ask, bud
     said = "; ".join(left_out[:3]) + (f"; and {len(left_out) - 3} more" if len(left_out) > 3 else "")
     if smaller and reply.get("next_cursor"):
         said = f"{said}; the page is smaller as well"
+        way = f"{_WITHIN}; {_NEXT_PAGE}"
     return {**cut, "truncated": f"left out to stay within {budget:,} tokens: {said}. For the rest, {way}"}
 
 

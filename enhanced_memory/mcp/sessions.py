@@ -22,6 +22,7 @@ from mcp.types import INVALID_REQUEST, PARSE_ERROR
 from mcp_types import (
     JSONRPCError,
     JSONRPCMessage,
+    JSONRPCNotification,
     JSONRPCRequest,
     JSONRPCResponse,
     jsonrpc_message_adapter,
@@ -37,6 +38,9 @@ from enhanced_memory.settings import Settings
 
 MAX_MESSAGE_BYTES = 64 * 1024 * 1024
 """Longest message; the daemon takes 16 MiB a request, which JSON within JSON can make several times as long."""
+
+_MOST_WAITING = 256
+"""Requests that may wait for their answers; an assistant that reads none is listened to no further then."""
 
 _ENDLESS = frozenset(["subscriptions/listen"])
 """Requests whose answer is a stream that lasts as long as the session."""
@@ -137,12 +141,19 @@ class _Conversation:
             with suppress(anyio.BrokenResourceError, anyio.ClosedResourceError):  # the server is done already
                 async for message in self._messages():
                     if isinstance(message, JSONRPCRequest) and message.method not in _ENDLESS:
+                        await self._fewer_than(_MOST_WAITING)
                         self._waiting.add(message.id)
+                    elif isinstance(message, JSONRPCNotification) and message.method == "notifications/cancelled":
+                        self._waiting.discard((message.params or {}).get("requestId", ""))  # gets no answer any more
                     await to_server.send(SessionMessage(message))
             with anyio.move_on_after(self._patience_s):
-                while self._waiting:
-                    self._answered.clear()
-                    await self._answered.wait()
+                await self._fewer_than(1)
+
+    async def _fewer_than(self, number: int) -> None:
+        """Return when fewer requests than that wait for their answers."""
+        while len(self._waiting) >= number:
+            self._answered.clear()
+            await self._answered.wait()
 
     async def write(self, from_server: MemoryObjectReceiveStream[SessionMessage]) -> None:
         """Send every message; where nobody reads them any more, none is waited for."""
@@ -175,9 +186,14 @@ class _Conversation:
             if line.isspace():
                 continue
             try:
-                yield jsonrpc_message_adapter.validate_json(line, by_name=False)
+                message = jsonrpc_message_adapter.validate_json(line, by_name=False)
             except ValueError:
                 self._writer.write(_explained(line))
+                continue
+            if isinstance(message, JSONRPCNotification) and b'"id"' in line and "id" in json.loads(line):
+                self._writer.write(_explained(line))  # a request whose id is null or a fraction: nothing can answer it
+                continue
+            yield message
 
 
 def _explained(line: bytes) -> bytes:

@@ -289,13 +289,14 @@ def test_text_that_is_not_utf8_is_told_by_its_place(run: Run, home: Path, tmp_pa
 
 
 @pytest.mark.process
-def test_links_of_the_file_system_and_hidden_folders_are_left_out(run: Run, daemon: Daemon, tmp_path: Path) -> None:
+def test_links_pipes_and_hidden_folders_are_left_out(run: Run, daemon: Daemon, tmp_path: Path) -> None:
     outside, notes = tmp_path / "outside.md", tmp_path / "notes"
     outside.write_text("secret")
     (notes / ".obsidian").mkdir(parents=True)
     (notes / ".obsidian" / "plugin.md").write_text("hidden")
     (notes / "link.md").symlink_to(outside)
     (notes / "folder").symlink_to(tmp_path)
+    os.mkfifo(notes / "pipe.md")
     (notes / "real.md").write_text("seen")
     run("import", str(notes))
     assert list(exported(run)[0]) == ["real"]

@@ -126,6 +126,34 @@ def test_a_line_that_is_no_message_is_answered_with_an_error_under_its_own_id(pl
     assert sum("error" in message for message in said) == 4
 
 
+def test_a_request_whose_id_cannot_be_answered_is_refused(place: Place) -> None:
+    lines = [f'{{"jsonrpc": "2.0", "id": {number}, "method": "ping"}}' for number in ("null", "1.5", "[]")]
+    done = answers(place, "\n".join([HELLO, *lines]) + "\n")
+
+    errors = [message for message in map(json.loads, done.stdout.splitlines()) if "error" in message]
+    assert [(message["id"], message["error"]["code"]) for message in errors] == [(None, -32600)] * 3
+
+
+def test_a_session_with_a_cancelled_request_ends_with_its_input(place: Place, serve: Callable[..., Pipes]) -> None:
+    server = greeted(serve("2025-06-18"))
+    call = {"name": "execute_code", "arguments": {"code": "while True: pass", "timeout_s": 30}}
+    server.send("tools/call", call, id="endless")
+    server.send("notifications/cancelled", {"requestId": "endless"})
+    assert server.request("ping", {}) == {}
+
+    server.input.close()
+
+    assert server.process.wait(15) == 0, "it waits for an answer that will not come"
+
+
+def test_more_requests_than_may_wait_are_all_answered(place: Place) -> None:
+    asked = [json.dumps({"jsonrpc": "2.0", "id": number, "method": "tools/list"}) for number in range(600)]
+    done = answers(place, "\n".join([HELLO, *asked]) + "\n")
+
+    replies = {message["id"] for message in map(json.loads, done.stdout.splitlines()) if "result" in message}
+    assert replies == {"hello", *range(600)}
+
+
 def test_an_answer_larger_than_any_buffer_comes_whole(place: Place, serve: Callable[..., Pipes]) -> None:
     server = greeted(serve("2025-06-18"))
     text = "päth/" * 10_000

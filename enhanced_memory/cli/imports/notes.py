@@ -11,6 +11,7 @@ import itertools
 import os
 import posixpath
 import re
+import stat
 import urllib.parse
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -138,13 +139,21 @@ def first_notes(root: Path, most: int) -> Iterator[Note]:
 
 
 def _note_paths(root: Path) -> Iterator[str]:
-    """The notes below a folder, hidden ones and links of the file system left out."""
+    """The notes below a folder; hidden ones, links of the file system, and pipes and devices are left out."""
     for folder, inside, files in os.walk(root):
         inside[:] = sorted(name for name in inside if not name.startswith("."))
         for name in files:
             path = os.path.join(folder, name)
-            if name.lower().endswith(NOTE_SUFFIXES) and not name.startswith(".") and not os.path.islink(path):
+            if name.lower().endswith(NOTE_SUFFIXES) and not name.startswith(".") and _is_plain(path):
                 yield os.path.relpath(path, root).replace(os.sep, "/")
+
+
+def _is_plain(path: str) -> bool:
+    """Whether this is a file itself; a pipe would be waited for for ever."""
+    try:
+        return stat.S_ISREG(os.lstat(path).st_mode)
+    except OSError:  # it went meanwhile
+        return False
 
 
 def _read(root: Path, path: str) -> Note | Bad:

@@ -138,7 +138,11 @@ class Source:
 def opened(path: str, longest: int) -> Iterator[tuple[Source, bytes]]:
     """The source at `path`, `-` for standard input, and its first bytes. Raises: OSError, Failed."""
     if path != "-" and os.path.isdir(path):
-        inside = sorted(name for name in os.listdir(path) if CONVERSATIONS.fullmatch(name))
+        inside = sorted(
+            name
+            for name in os.listdir(path)
+            if CONVERSATIONS.fullmatch(name) and os.path.isfile(os.path.join(path, name))
+        )
         if not inside:
             yield Source(path, longest, folder=Path(path)), b""
             return
