@@ -56,3 +56,7 @@ def test_where_every_word_and_every_observation_is_common_the_same_entities_are_
 
 def test_the_work_grows_with_the_entities_and_not_with_their_square() -> None:
     assert len(candidates(*[["status active"] for _ in range(3_000)])) == 2_999
+
+
+def test_entities_without_observations_are_not_worth_comparing() -> None:
+    assert pairs([], [], ["The oven is from 1990"], []) == set()
