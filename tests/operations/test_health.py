@@ -79,7 +79,7 @@ def test_health_is_told_when_the_databases_file_is_gone(ask: Ask, service: Memor
     Path(service.settings.db_path).unlink()
     health = ask("get_system_health")
     assert health["status"] == "failing"
-    assert "gone from its place" in health["reasons"][0]
+    assert "gone or replaced" in health["reasons"][0]
 
 
 def test_health_is_told_when_the_database_cannot_be_read(tmp_path: Path) -> None:

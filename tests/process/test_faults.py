@@ -57,10 +57,12 @@ def test_a_database_removed_under_the_daemon_is_read_on_and_no_write_is_acknowle
     assert reply["code"] == "read_only"
     assert str(daemon.db) in reply["error"]
     assert names(daemon) >= {"before"}
+    assert daemon.ask("get_system_health")["status"] == "failing"
     with contextlib.suppress(FileNotFoundError):
         daemon.db.unlink()
     kept.rename(daemon.db)
     assert daemon.ask("create_entities", create("again"))["success"]
+    assert "gone or replaced" not in str(daemon.ask("get_system_health")["reasons"])
 
 
 def test_a_log_removed_under_the_daemon_loses_nothing_that_was_acknowledged(start_daemon: StartDaemon) -> None:
@@ -68,6 +70,9 @@ def test_a_log_removed_under_the_daemon_loses_nothing_that_was_acknowledged(star
     assert daemon.ask("create_entities", create("before"))["success"]
     daemon.db.with_name(f"{daemon.db.name}-wal").unlink()
     assert daemon.ask("create_entities", create("after"))["code"] == "read_only"
+    health = daemon.ask("get_system_health")
+    assert health["status"] == "failing"
+    assert "gone or replaced" in health["reasons"][0]
     assert daemon.end(signal.SIGKILL) == -signal.SIGKILL
     assert "before" in names(start_daemon())
 
