@@ -249,3 +249,16 @@ def test_a_defect_of_the_tables_is_corrupt_and_no_internal_error(start_daemon: S
     assert daemon.ask("read_graph")["code"] == "corrupt"
     assert daemon.ask("create_entities", create("b"))["code"] == "corrupt"
     assert daemon.ask("ping")["success"]
+
+
+def test_a_damaged_index_is_told_as_such_and_is_made_anew_on_demand(start_daemon: StartDaemon) -> None:
+    daemon = start_daemon()
+    assert daemon.ask("create_entities", create(*map(str, range(50)), text="zebra"))["success"]
+    assert daemon.end(signal.SIGTERM) == 0
+    with sqlite3.connect(daemon.db) as db:
+        db.execute("DELETE FROM search_index_data WHERE id > 10")
+    daemon = start_daemon()
+    reply = daemon.ask("search_nodes", {"query": "zebra"})
+    assert (reply["code"], "verify --repair" in reply["hint"]) == ("corrupt", True)
+    assert daemon.ask("verify_database", {"repair": True})["ok"]
+    assert daemon.ask("search_nodes", {"query": "zebra"})["count"] == 10
