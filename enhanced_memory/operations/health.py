@@ -45,7 +45,7 @@ def get_system_health(ctx: Context) -> SystemHealth:
             disk_bytes=condition.disk_bytes,
             disk_free_bytes=condition.disk_free_bytes,
             log_bytes=condition.log_bytes,
-            file_is_there=condition.file_is_there,
+            files_in_place=condition.files_in_place,
             writable=condition.writable,
             unreadable=unreadable,
             integrity=str(integrity.get("status")),

@@ -131,7 +131,8 @@ class Blocks:
             total += text * 0x9E3779B97F4A7C15 & _MASK
             self._add_observation(entity, place, text, level)
         total &= _MASK
-        self._whole.add(total, entity)
+        if texts:
+            self._whole.add(total, entity)
         if len(texts) > 1:
             for text in texts:
                 self._whole.add((total - (text * 0x9E3779B97F4A7C15 & _MASK)) & _MASK, entity)

@@ -53,7 +53,7 @@ class Signs:
     disk_bytes: int | None = None
     disk_free_bytes: int | None = None
     log_bytes: int = 0
-    file_is_there: bool = True
+    files_in_place: bool = True
     writable: bool = True
     unreadable: str | None = None
     integrity: str = "ok"
@@ -79,11 +79,12 @@ def verdict(signs: Signs) -> tuple[Status, list[str]]:
 
 def _of_the_store(signs: Signs) -> list[tuple[Status, str]]:
     found: list[tuple[Status, str]] = []
-    if not signs.file_is_there:
+    if not signs.files_in_place:
         found.append(
             (
                 "failing",
-                "The database's file is gone from its place: put it back or restore a backup, then restart the daemon.",
+                "The database's file or its log is gone or replaced, so nothing can be stored: "
+                "put it back or restore a backup, then restart the daemon.",
             )
         )
     elif not signs.writable:

@@ -382,19 +382,10 @@ class _Zygote:
         self.closed = False
         """Whether it was ended on purpose."""
         self._lock = threading.Lock()
-        self._control, theirs = socket.socketpair()
-        # No descriptor but one, no environment, no site packages but those needed: what is not there cannot leak,
-        # and no lock or socket of ours outlives us in it. Its own session keeps the terminal's Ctrl-C from it.
-        with theirs:
-            self._process = subprocess.Popen(  # noqa: S603 - our own interpreter and our own text
-                [sys.executable, "-I", "-S", "-X", "utf8", "-c", _BOOT, str(theirs.fileno()), *_paths()],
-                env={},
-                cwd="/",
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                pass_fds=[theirs.fileno()],
-                start_new_session=True,
-            )
+        try:
+            self._control, self._process = self._begun()
+        except OSError as error:  # no memory, process or descriptor to be had, or an update took the interpreter away
+            raise Internal(f"the sandbox cannot be started ({error.strerror})", hint="restart the daemon") from error
         try:
             self._control.settimeout(START_WITHIN_S)
             with self._control.makefile("rb") as lines:
@@ -403,6 +394,26 @@ class _Zygote:
         except (OSError, ValueError, KeyError) as error:
             self.stop()
             raise Internal("the sandbox does not start; standard error of the service says why") from error
+
+    @staticmethod
+    def _begun() -> tuple[socket.socket, subprocess.Popen[bytes]]:
+        """Its process, and our end of the line to it. Raises: OSError."""
+        # No descriptor but one, no environment, no site packages but those needed: what is not there cannot leak,
+        # and no lock or socket of ours outlives us in it. Its own session keeps the terminal's Ctrl-C from it.
+        control, theirs = socket.socketpair()
+        with theirs, contextlib.ExitStack() as undo:
+            undo.enter_context(control)
+            process = subprocess.Popen(  # noqa: S603 - our own interpreter and our own text
+                [sys.executable, "-I", "-S", "-X", "utf8", "-c", _BOOT, str(theirs.fileno()), *_paths()],
+                env={},
+                cwd="/",
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                pass_fds=[theirs.fileno()],
+                start_new_session=True,
+            )
+            undo.pop_all()
+        return control, process
 
     def alive(self) -> bool:
         """Whether it can still fork."""

@@ -9,8 +9,10 @@ from __future__ import annotations
 import contextlib
 import errno
 import hashlib
+import io
 import os
 import re
+import stat
 import zlib
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
@@ -28,6 +30,7 @@ _CHUNK: Final = 1024 * 1024
 _SYNC_EVERY: Final = 2 * 1024 * 1024
 _GZIP: Final = 16 + zlib.MAX_WBITS
 _LEVEL: Final = 6
+_PLAIN: Final = b"SQLite format 3\0"
 _ROOM_LEFT: Final = 16 * 1024 * 1024
 """Bytes of the disk that unpacking leaves free."""
 
@@ -139,10 +142,34 @@ def unpack(backup: str, target: str, header_bytes: int, size_of: Callable[[bytes
     once. Raises: NotFound, Corrupt: it is cut off, changed, or something else; DiskFull. A target half written stays.
     """
     try:
-        packed = open(backup, "rb")  # noqa: SIM115 - closed below
+        packed = open(backup, "rb", opener=_without_waiting)  # noqa: SIM115 - closed below
     except OSError as error:
         raise NotFound(f"cannot read the backup {backup}: {error.strerror}") from error
-    with packed, _full_disk_told(Path(target).parent):
+    with packed:
+        if not stat.S_ISREG(os.fstat(packed.fileno()).st_mode):
+            raise _damaged(backup, "it is no ordinary file")
+        if packed.peek(len(_PLAIN)).startswith(_PLAIN):
+            raise Corrupt(
+                f"the backup {backup} is not used: it is a database that is not compressed, and backups are",
+                hint="with no daemon or other program at it, pack a copy with `gzip -k`; nothing was changed",
+            )
+        _unpack(packed, backup, target, header_bytes, size_of, progress)
+
+
+def _without_waiting(path: str, flags: int) -> int:
+    """Opens as `open` does, but does not wait until somebody writes into a pipe."""
+    return os.open(path, flags | os.O_NONBLOCK)
+
+
+def _unpack(
+    packed: io.BufferedReader,
+    backup: str,
+    target: str,
+    header_bytes: int,
+    size_of: Callable[[bytes], int],
+    progress: Progress,
+) -> None:
+    with _full_disk_told(Path(target).parent):
         _compare_digest(backup)
         packed_bytes = os.fstat(packed.fileno()).st_size
         stream = zlib.decompressobj(_GZIP)

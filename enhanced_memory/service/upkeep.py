@@ -153,9 +153,15 @@ class Upkeep:
         """Run the program beside us and return its reply. Raises: what that says; ShuttingDown."""
         command = [sys.executable, "-P", "-c", _OFFLINE, *arguments]
         reply: dict[str, Any] = {}
-        with subprocess.Popen(  # noqa: S603 - a program of ours, and no shell
-            command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, cwd="/", text=True
-        ) as child:
+        try:
+            started = subprocess.Popen(  # noqa: S603 - a program of ours, and no shell
+                command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, cwd="/", text=True
+            )
+        except OSError as error:  # no memory, process or descriptor to be had, or an update took the interpreter away
+            raise Internal(
+                f"the program for the {arguments[0]} cannot be started ({error.strerror})", hint="restart the daemon"
+            ) from error
+        with started as child:
             self._child = child
             try:
                 self._check_closing()

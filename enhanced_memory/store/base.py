@@ -890,6 +890,7 @@ class Transaction(Protocol):
 @dataclass(frozen=True, slots=True)
 class Condition:
     """How the engine and its files stand. `disk_bytes` and `disk_free_bytes` are None where the disk cannot be asked;
+    `files_in_place` is whether the files at their paths are those that were opened, without which nothing is written;
     `writer_quiet_s` is the time since the writer gave a sign of life."""
 
     engine_version: str
@@ -898,7 +899,7 @@ class Condition:
     log_bytes: int
     disk_bytes: int | None
     disk_free_bytes: int | None
-    file_is_there: bool
+    files_in_place: bool
     writable: bool
     writer_quiet_s: float
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime, timedelta
@@ -79,7 +80,7 @@ def test_health_is_told_when_the_databases_file_is_gone(ask: Ask, service: Memor
     Path(service.settings.db_path).unlink()
     health = ask("get_system_health")
     assert health["status"] == "failing"
-    assert "gone from its place" in health["reasons"][0]
+    assert "gone or replaced" in health["reasons"][0]
 
 
 def test_health_is_told_when_the_database_cannot_be_read(tmp_path: Path) -> None:
@@ -173,3 +174,16 @@ def test_the_worst_reason_comes_first_and_decides() -> None:
     assert "failed its check" in reasons[0]
     assert len(reasons) == 3
     assert all(reason.endswith(".") for reason in reasons)
+
+
+def test_where_no_program_can_be_started_health_is_told_and_code_and_backups_say_why(
+    service: MemoryDBService, ask: Any, remember: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    remember("first")
+    monkeypatch.setattr(sys, "executable", "/nowhere/python")  # as after an update that took the interpreter away
+    health = ask("get_system_health")
+    assert (health["success"], health["sandbox"]["isolation"]) == (True, "unavailable")
+    for method, params in (("execute_code", {"code": "result = 1"}), ("backup", {}), ("verify_database", {})):
+        assert "cannot be started (No such file or directory)" in str(
+            service.handle_request({"method": method, "params": params})
+        )

@@ -265,6 +265,20 @@ def test_files_of_others_and_of_newer_programs_are_refused(filled: Settings, tmp
     assert everything_in(db.parent) == before
 
 
+def test_what_is_no_file_is_refused_and_a_database_that_is_not_packed_is_told_apart(
+    filled: Settings, tmp_path: Path
+) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    done = enhanced_memory("restore", str(pipe), "--db", filled.db_path)
+    assert done.returncode == 1
+    assert "no ordinary file" in done.stderr
+    shutil.copy(filled.db_path, tmp_path / "plain.db")
+    with pytest.raises(EnhancedMemoryError, match="not compressed") as refused:
+        offline.restore(filled, str(tmp_path / "plain.db"), False, silent)
+    assert "gzip" in (refused.value.hint or "")
+
+
 def test_a_backup_with_a_damaged_memory_is_restored_only_when_that_is_said(filled: Settings) -> None:
     db = Path(filled.db_path)
     with closing(sqlite3.connect(db)) as connection, connection:

@@ -57,10 +57,12 @@ def test_a_database_removed_under_the_daemon_is_read_on_and_no_write_is_acknowle
     assert reply["code"] == "read_only"
     assert str(daemon.db) in reply["error"]
     assert names(daemon) >= {"before"}
+    assert daemon.ask("get_system_health")["status"] == "failing"
     with contextlib.suppress(FileNotFoundError):
         daemon.db.unlink()
     kept.rename(daemon.db)
     assert daemon.ask("create_entities", create("again"))["success"]
+    assert "gone or replaced" not in str(daemon.ask("get_system_health")["reasons"])
 
 
 def test_a_log_removed_under_the_daemon_loses_nothing_that_was_acknowledged(start_daemon: StartDaemon) -> None:
@@ -68,6 +70,9 @@ def test_a_log_removed_under_the_daemon_loses_nothing_that_was_acknowledged(star
     assert daemon.ask("create_entities", create("before"))["success"]
     daemon.db.with_name(f"{daemon.db.name}-wal").unlink()
     assert daemon.ask("create_entities", create("after"))["code"] == "read_only"
+    health = daemon.ask("get_system_health")
+    assert health["status"] == "failing"
+    assert "gone or replaced" in health["reasons"][0]
     assert daemon.end(signal.SIGKILL) == -signal.SIGKILL
     assert "before" in names(start_daemon())
 
@@ -244,3 +249,16 @@ def test_a_defect_of_the_tables_is_corrupt_and_no_internal_error(start_daemon: S
     assert daemon.ask("read_graph")["code"] == "corrupt"
     assert daemon.ask("create_entities", create("b"))["code"] == "corrupt"
     assert daemon.ask("ping")["success"]
+
+
+def test_a_damaged_index_is_told_as_such_and_is_made_anew_on_demand(start_daemon: StartDaemon) -> None:
+    daemon = start_daemon()
+    assert daemon.ask("create_entities", create(*map(str, range(50)), text="zebra"))["success"]
+    assert daemon.end(signal.SIGTERM) == 0
+    with sqlite3.connect(daemon.db) as db:
+        db.execute("DELETE FROM search_index_data WHERE id > 10")
+    daemon = start_daemon()
+    reply = daemon.ask("search_nodes", {"query": "zebra"})
+    assert (reply["code"], "verify --repair" in reply["hint"]) == ("corrupt", True)
+    assert daemon.ask("verify_database", {"repair": True})["ok"]
+    assert daemon.ask("search_nodes", {"query": "zebra"})["count"] == 10

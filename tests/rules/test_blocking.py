@@ -63,3 +63,7 @@ def test_what_two_long_lists_share_makes_them_worth_comparing_wherever_it_stands
     common = [f"gauge{n} valve{n * 3}" for n in range(shared)]
     mine, theirs = ([f"{word}{n} {word}{n * 7}" for n in range(1_000 - shared)] for word in ("bolt", "lamp"))
     assert pairs([*mine, *common], [*theirs, *common], [f"oven{n} sink{n}" for n in range(1_000)]) == {(1, 2)}
+
+
+def test_entities_without_observations_are_not_worth_comparing() -> None:
+    assert pairs([], [], ["The oven is from 1990"], []) == set()

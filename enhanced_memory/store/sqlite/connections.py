@@ -108,7 +108,8 @@ def translated() -> Iterator[None]:
 
 def translation(error: sqlite3.Error) -> EnhancedMemoryError:
     """What a sqlite3 error means to a caller."""
-    primary = (getattr(error, "sqlite_errorcode", None) or 0) & 0xFF
+    code = getattr(error, "sqlite_errorcode", None) or 0
+    primary = code & 0xFF
     if primary == sqlite3.SQLITE_FULL:
         return DiskFull(
             "the disk is full, so nothing was stored", hint="free some space; writing goes on by itself then"
@@ -117,6 +118,8 @@ def translation(error: sqlite3.Error) -> EnhancedMemoryError:
         return ReadOnly(
             f"the database cannot be written ({error})", hint="check the owner, mode and mount of the database's folder"
         )
+    if code == sqlite3.SQLITE_CORRUPT_VTAB:
+        return Corrupt(f"the search index is damaged ({error})", hint="`enhanced-memory verify --repair` makes it anew")
     if primary in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
         return Corrupt(f"the database file is damaged ({error})", hint="restore it from the newest good backup")
     if primary == sqlite3.SQLITE_INTERRUPT:

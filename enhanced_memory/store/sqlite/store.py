@@ -362,7 +362,7 @@ class SQLiteStore:
             log_bytes=_size(f"{self._path}-wal") or 0,
             disk_bytes=disk_bytes,
             disk_free_bytes=disk_free_bytes,
-            file_is_there=store_bytes is not None,
+            files_in_place=store_bytes is not None and self._displaced() is None,
             writable=all(os.access(path, os.W_OK) for path in (self._path, os.path.dirname(self._path) or ".")),
             writer_quiet_s=0.0 if self._writer is None else self._writer.quiet_s,
         )
@@ -403,19 +403,26 @@ class SQLiteStore:
         Whoever starts next would not find what is written from now on. What lies in a log that was removed is brought
         into the database's file first, so that nothing acknowledged is lost.
         """
+        path = self._displaced()
+        if path is None:
+            return
+        if path != self._path:
+            with suppress(sqlite3.Error):
+                connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        raise ReadOnly(
+            f"{path} was removed or replaced while the daemon had it open, so nothing more is written",
+            hint="reading goes on; put the file back, or take a backup and stop the daemon, which starts anew",
+        )
+
+    def _displaced(self) -> str | None:
+        """The path of the database or its log at which another file lies than the one that was opened, or none."""
         for path, opened in self._files.items():
             try:
-                if os.path.samestat(os.stat(path), opened):
-                    continue
+                if not os.path.samestat(os.stat(path), opened):
+                    return path
             except OSError:
-                pass
-            if path != self._path:
-                with suppress(sqlite3.Error):
-                    connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
-            raise ReadOnly(
-                f"{path} was removed or replaced while the daemon had it open, so nothing more is written",
-                hint="reading goes on; put the file back, or take a backup and stop the daemon, which starts anew",
-            )
+                return path
+        return None
 
     def tidy(self, connection: Connection, idle: bool) -> None:
         """About once a second: gathered accesses, expired request ids, the log's size, a new dictionary."""
