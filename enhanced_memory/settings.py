@@ -64,6 +64,9 @@ class Settings:
     operation_timeout_s: float = _setting(
         30.0, "MEMORY_OPERATION_TIMEOUT_S", "Seconds one operation may take, waiting included.", 0.05, 3600
     )
+    read_wait_s: float = _setting(
+        1.5, "MEMORY_READ_WAIT_S", "Seconds a read may wait for its turn before it is answered busy.", 0.01, 3600
+    )
     reply_timeout_s: float = _setting(
         30.0, "MEMORY_REPLY_TIMEOUT_S", "Seconds a client has to take a reply before it is dropped.", 0.05, 3600
     )

@@ -62,7 +62,10 @@ _MOST_MATCHES = 20
 
 _SECONDS_A_DAY = 86_400
 
-_read_line = lru_cache(16_384)(ranking.read_line)
+_SHORT = 400
+"""Characters of a text whose reading is kept: the reading of long ones would take gigabytes."""
+
+_read_short_line = lru_cache(16_384)(ranking.read_line)
 _read_title = lru_cache(16_384)(ranking.read_title)
 """Observations and titles as the ranking sees them, kept by their text; about 2 KiB each."""
 
@@ -394,12 +397,23 @@ def _strips(
     return strips
 
 
+def _read_line(text: str) -> ranking.Line:
+    """An observation as the ranking sees it."""
+    return _read_short_line(text) if len(text) <= _SHORT else ranking.read_line(text)
+
+
 def _glance(text: str, beginnings: Sequence[str]) -> ranking.Line:
     """A neighbour's line; one that can have no word of the query is not read, which takes longer than all else."""
     lowered = text.lower()
     if not lowered.isascii() or any(beginning in lowered for beginning in beginnings):
         return _read_line(text)
-    return ranking.Line({}, lowered.count(" ") // 2 + 1, observe(text).said)
+    return _wordless_line(text) if len(text) <= _SHORT else _wordless_line.__wrapped__(text)
+
+
+@lru_cache(16_384)
+def _wordless_line(text: str) -> ranking.Line:
+    """A line without any word of the query."""
+    return ranking.Line({}, text.count(" ") // 2 + 1, observe(text).said)
 
 
 def _candidates(entity: Entity, slots: Sequence[int]) -> list[int]:

@@ -118,6 +118,7 @@ class MemoryDBService:
             self.settings.db_path,
             WordAnalyser(),
             readers=self.settings.readers,
+            read_wait_s=self.settings.read_wait_s,
             max_queue=self.settings.max_queue,
             clock=clock,
         )

@@ -66,6 +66,7 @@ _REFERENCES = {
 }
 """Tables and columns that name an entity; a test holds them against the schema."""
 
+_IN_SESSIONS = "SELECT id FROM entities WHERE id IN (SELECT value FROM json_each(?)) AND source_session IS NOT NULL"
 _BESIDE = """
 SELECT * FROM (
     SELECT e.id FROM entities m JOIN entities e USING (namespace_id, source_session)
@@ -155,9 +156,11 @@ class SQLiteEntities:
 
     def beside(self, ids: Sequence[int], reach: int) -> list[list[int]]:
         """Per entity of `ids`, the entities around it in its session, by number: up to `reach` on either side."""
+        execute = self._scope.connection.execute
+        in_sessions = {row[0] for row in execute(_IN_SESSIONS, (json.dumps(ids),))}
         found = []
         for number in ids:
-            rows = self._scope.connection.execute(_BESIDE, {"id": number, "reach": reach})
+            rows = execute(_BESIDE, {"id": number, "reach": reach}) if number in in_sessions else ()
             found.append(sorted([number, *(row[0] for row in rows)]))
         return found
 

@@ -198,6 +198,7 @@ class SQLiteStore:
         analyser: Analyser,
         *,
         readers: int = 4,
+        read_wait_s: float = 30.0,
         max_queue: int = 1_024,
         clock: Callable[[], datetime] = utc_now,
     ) -> None:
@@ -228,6 +229,7 @@ class SQLiteStore:
         if opened.writer is not None:
             self._prepare(opened.writer)
         self._reader_places = Turns(readers)
+        self._read_wait_s = read_wait_s
         self._readers: queue.SimpleQueue[Connection] = queue.SimpleQueue()
         with translated():
             self._opened_readers = [open_reader(path, immutable=self._immutable) for _ in range(readers)]
@@ -275,7 +277,7 @@ class SQLiteStore:
         deadline = time.monotonic() + timeout_s
         if self._closed:
             raise ShuttingDown("the service is ending", hint="ask again when it is back")
-        if not self._reader_places.enter(timeout_s):
+        if not self._reader_places.enter(min(timeout_s, self._read_wait_s)):
             raise Busy("too many reads are under way", hint="ask again in a moment")
         try:
             with translated():
