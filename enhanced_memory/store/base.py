@@ -781,7 +781,7 @@ class Curation(Protocol):
         """The curation of that name, of whatever namespace, or None."""
 
     def last(self) -> Run | None:
-        """The newest curation of the namespace that was not put back, or None."""
+        """The newest curation of the namespace that did something and was not put back, or None."""
 
     def note_undone(self, run_id: str) -> None:
         """It was put back."""

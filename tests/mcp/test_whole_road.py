@@ -23,6 +23,17 @@ ANN = {"name": "Ann", "entityType": "person", "observations": ["drinks oolong te
 LINE = {"type": "entity", "name": "Bob", "entityType": "person", "observations": ["plays chess"]}
 LIKES = {"from": "Ann", "to": "Bob", "relationType": "likes", "strength": 0.9, "metadata": {"since": 2020}}
 
+WALKS = [
+    {
+        "name": f"walk {n}",
+        "entityType": "walk",
+        "tier": "episodic",
+        "observations": ["It rained in the park", f"day {n}"],
+    }
+    for n in range(3)
+]
+"""Episodes that share something, so that a curation has something to do."""
+
 SESSION: tuple[tuple[str, dict[str, Any]], ...] = (
     ("ping", {}),
     ("describe", {}),
@@ -66,6 +77,7 @@ SESSION: tuple[tuple[str, dict[str, Any]], ...] = (
     ("reopen_conflict", {"conflict_id": 1}),
     ("promote_to_tier", {"entityName": "Ann", "new_tier": "semantic", "reason": "it lasts"}),
     ("list_transitions", {"entityName": "Ann"}),
+    ("create_entities", {"entities": WALKS}),
     ("autonomous_curation", {}),
     ("undo_curation", {"run_id": "last"}),
     ("auto_extract_facts", {"conversation_text": "user: Always run the linter before committing."}),

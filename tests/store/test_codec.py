@@ -205,7 +205,7 @@ class Name(str):
 UNFIT = [(1,), b"x", {1}, object(), HTTPStatus.OK, {1: "x"}, {Name("k"): 1}, Counter("x"), 1j, range(3)]
 
 
-@pytest.mark.parametrize("unfit", UNFIT, ids=repr)
+@pytest.mark.parametrize("unfit", UNFIT)
 def test_only_plain_data_is_encoded(unfit: object) -> None:
     with pytest.raises(TypeError):
         CODEC.encode({"k": unfit})
