@@ -217,13 +217,12 @@ def _matching(
     for hit in hits:
         if hit.entity_id not in aside:
             slots.setdefault(hit.entity_id, []).append(hit.slot)
-    windows = ctx.store.entities.beside(list(slots), ranking.REACH)
-    around = list(dict.fromkeys(number for window in windows for number in window))
-    entities = {
-        number: entity
-        for number, entity in ctx.store.entities.by_ids(around).items()
-        if number not in aside and (number in slots or _passes(ctx, entity, wanted))
-    }
+    entities = ctx.store.entities.by_ids(list(slots))
+    in_sessions = [number for number, entity in entities.items() if entity.source_session is not None]
+    windows = ctx.store.entities.beside(in_sessions, ranking.REACH)
+    around = {number for window in windows.values() for number in window} - entities.keys() - aside.keys()
+    neighbours = ctx.store.entities.by_ids(sorted(around))
+    entities |= {number: entity for number, entity in neighbours.items() if _passes(ctx, entity, wanted)}
     strips = _strips(entities, slots, windows, [term.token[:_GLANCE] for term in terms])
     strips += [
         ranking.Strip(number, [ranking.Place(number, at, line) for at, line in enumerate(read)])
@@ -307,7 +306,7 @@ def _likeness(
     ctx: Context, vector: bytes, strips: Sequence[ranking.Strip], entities: dict[int, Entity]
 ) -> dict[tuple[int, int], float]:
     """The cosine to the query of every place in the strips that has a vector."""
-    places = [(place.entity, place.index) for strip in strips for place in strip.places]
+    places = [(place.entity, place.position) for strip in strips for place in strip.places]
     cosines = ctx.store.vectors.likeness(vector, [(number, entities[number].slot(index)) for number, index in places])
     return {place: cosine for place, cosine in zip(places, cosines, strict=True) if cosine is not None}
 
@@ -353,47 +352,72 @@ def _begun(ctx: Context, asked: queries.Query, known: Sequence[str]) -> list[str
 
 
 def _strips(
-    entities: dict[int, Entity],
-    slots: dict[int, list[int]],
-    windows: Sequence[Sequence[int]],
+    entities: Mapping[int, Entity],
+    slots: Mapping[int, Sequence[int]],
+    windows: Mapping[int, Sequence[int]],
     beginnings: Sequence[str],
 ) -> list[ranking.Strip]:
-    """The candidates with what lies within reach of them, in the order in which it was said."""
-    sessions: dict[object, set[int]] = {}
-    neighbours: set[tuple[int, int]] = set()
-    for window, number in zip(windows, slots, strict=True):
-        if number in entities:
-            session = entities[number].source_session
-            key = number if session is None else (entities[number].namespace, session)
-            sessions.setdefault(key, set()).update(each for each in window if each in entities)
-            neighbours.update(itertools.pairwise(window))
-    strips = []
+    """The candidates with what lies within reach of them, in the order in which it was said.
+
+    `windows` has for each candidate that is of a session the entities around it there, itself among them.
+    """
+    strips: list[ranking.Strip] = []
+    sessions: dict[tuple[str, str], set[int]] = {}
+    for number in slots:
+        if number not in entities:
+            continue
+        if number not in windows:
+            strips += _laid_out(number, [(number, 0)], entities, slots, beginnings)
+            continue
+        entity = entities[number]
+        session = sessions.setdefault((entity.namespace, entity.source_session or ""), set())
+        session.update(each for each in windows[number] if each in entities)
+    neighbours = {pair for window in windows.values() for pair in itertools.pairwise(window)}
     for whole, members in sessions.items():
-        order: dict[int, tuple[int, int]] = {}
-        found: set[int] = set()
-        position = 0
+        starts: list[tuple[int, int]] = []
+        start = 0
         for before, number in itertools.pairwise([0, *sorted(members)]):
             if (before, number) not in neighbours:
-                position += ranking.REACH + 1  # something lies between that nobody looked at
-            candidates = set(_candidates(entities[number], slots.get(number, ())))
-            for place in range(len(entities[number].observations)):
-                order[position] = (number, place)
-                if place in candidates:
-                    found.add(position)
-                position += 1
-        reach = range(-ranking.REACH, ranking.REACH + 1)
-        near = sorted({position + step for position in found for step in reach} & order.keys())
-        strip: list[ranking.Place] = []
-        for before, position in itertools.pairwise([near[0] if near else 0, *near]):
-            if position - before > 1:
+                start += ranking.REACH + 1  # something lies between that nobody looked at
+            starts.append((number, start))
+            start += len(entities[number].observations)
+        strips += _laid_out(whole, starts, entities, slots, beginnings)
+    return strips
+
+
+def _laid_out(
+    whole: object,
+    starts: Sequence[tuple[int, int]],
+    entities: Mapping[int, Entity],
+    slots: Mapping[int, Sequence[int]],
+    beginnings: Sequence[str],
+) -> list[ranking.Strip]:
+    """The strips of one session or entity; `starts` has its entities with the number of the first line of each."""
+    found = {
+        start + position
+        for number, start in starts
+        for position in _candidates(entities[number], slots.get(number, ()))
+    }
+    wanted = sorted({line + step for line in found for step in range(-ranking.REACH, ranking.REACH + 1)})
+    strips: list[ranking.Strip] = []
+    strip: list[ranking.Place] = []
+    at, last = 0, 0
+    for number, start in starts:
+        observations = entities[number].observations
+        while at < len(wanted) and wanted[at] < start + len(observations):
+            line = wanted[at]
+            at += 1
+            if line < start:
+                continue
+            if strip and line - last > 1:
                 strips.append(ranking.Strip(whole, strip))
                 strip = []
-            number, place = order[position]
-            text = entities[number].observations[place]
-            line = _read_line(text) if position in found else _glance(text, beginnings)
-            strip.append(ranking.Place(number, place, line))
-        if strip:
-            strips.append(ranking.Strip(whole, strip))
+            last = line
+            text = observations[line - start]
+            read = _read_line(text) if line in found else _glance(text, beginnings)
+            strip.append(ranking.Place(number, line - start, read))
+    if strip:
+        strips.append(ranking.Strip(whole, strip))
     return strips
 
 
@@ -404,16 +428,20 @@ def _read_line(text: str) -> ranking.Line:
 
 def _glance(text: str, beginnings: Sequence[str]) -> ranking.Line:
     """A neighbour's line; one that can have no word of the query is not read, which takes longer than all else."""
-    lowered = text.lower()
-    if not lowered.isascii() or any(beginning in lowered for beginning in beginnings):
+    lowered, wordless = _glanced(text) if len(text) <= _SHORT else _glanced.__wrapped__(text)
+    if lowered is None:
         return _read_line(text)
-    return _wordless_line(text) if len(text) <= _SHORT else _wordless_line.__wrapped__(text)
+    for beginning in beginnings:
+        if beginning in lowered:
+            return _read_line(text)
+    return wordless
 
 
 @lru_cache(16_384)
-def _wordless_line(text: str) -> ranking.Line:
-    """A line without any word of the query."""
-    return ranking.Line({}, text.count(" ") // 2 + 1, observe(text).said)
+def _glanced(text: str) -> tuple[str | None, ranking.Line]:
+    """The text in small letters, unless it may have words in other forms; and its line without any word."""
+    lowered = text.lower()
+    return lowered if lowered.isascii() else None, ranking.Line({}, text.count(" ") // 2 + 1, observe(text).said)
 
 
 def _candidates(entity: Entity, slots: Sequence[int]) -> list[int]:
@@ -473,7 +501,7 @@ def _told(result: _Result, detail: str, *, several: bool, explain: bool) -> Foun
     if explain:
         told["explanation"] = [
             {
-                "index": match.index,
+                "index": match.position,
                 "text": round(match.text, 4),
                 "named": round(match.named, 4),
                 "whole": round(match.whole, 4),
@@ -488,7 +516,7 @@ def _told(result: _Result, detail: str, *, several: bool, explain: bool) -> Foun
     if detail == "names":
         return told
     if detail == "matched":
-        told["observations"] = [entity.observations[match.index] for match in matches]
+        told["observations"] = [entity.observations[match.position] for match in matches]
     else:
         told["observations"] = list(entity.observations)
     told["tier"] = entity.tier
@@ -498,7 +526,7 @@ def _told(result: _Result, detail: str, *, several: bool, explain: bool) -> Foun
     told["access_count"] = entity.access_count
     told["created"] = entity.created_at
     told["accessed"] = entity.last_accessed
-    told["matches"] = [{"index": match.index, "score": round(match.score, 4)} for match in matches]
+    told["matches"] = [{"index": match.position, "score": round(match.score, 4)} for match in matches]
     return told
 
 

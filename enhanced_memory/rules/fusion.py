@@ -7,7 +7,6 @@ chosen on recorded conversations, in the middle of wide plateaus.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Final
 
 from enhanced_memory.rules.ranking import NAMED, Found, Match, Place, Strip, Term, Title, pooled
@@ -38,28 +37,28 @@ def fuse(
     `found` is what `ranking.score` made of the same terms, strips and titles, or nothing; `likeness` has the cosine to
     the query, -1..1, of the places in strips whose vectors there are.
     """
-    by_words = {(each.entity, match.index): match for each in found for match in each.matches}
+    by_words = {(each.entity, match.position): match for each in found for match in each.matches}
     raised = _raised(strips, likeness)
     best = max(raised.values(), default=0.0) or 1.0
     names = {term.token for term in terms if term.is_name}
     typed = {term.token for term in terms}
     matches: dict[int, list[Match]] = {}
     for strip in strips:
-        known = [by_words.get((place.entity, place.index)) for place in strip.places]
+        known = [by_words.get((place.entity, place.position)) for place in strip.places]
         whole = max((match.whole for match in known if match is not None), default=0.0)
         for place, match in zip(strip.places, known, strict=True):
-            key = place.entity, place.index
+            key = place.entity, place.position
             if match is None and likeness.get(key, -1.0) < UNLIKE:
                 continue
             if match is None:
                 named = NAMED * _is_named(place, titles[place.entity], names, typed)
-                match = Match(place.index, named + whole, 0.0, named, whole)
+                match = Match(place.position, named + whole, 0.0, named, whole)
             gain = MEANING * raised.get(key, 0.0) / best
-            matches.setdefault(place.entity, []).append(replace(match, score=match.score + gain, meaning=gain))
+            matches.setdefault(place.entity, []).append(match._replace(score=match.score + gain, meaning=gain))
     worded = {each.entity: each for each in found}
     fused = []
     for entity, title in titles.items():
-        ranked = sorted(matches.get(entity, ()), key=lambda match: (-match.score, match.index))
+        ranked = sorted(matches.get(entity, ()), key=lambda match: (-match.score, match.position))
         before = worded.get(entity)
         if ranked or before is not None:
             floor, reasons = (before.score, before.reasons) if before is not None else (0.0, ())
@@ -71,11 +70,11 @@ def _raised(strips: Sequence[Strip], likeness: Mapping[tuple[int, int], float]) 
     """Likeness above 0 with a share of the neighbours'."""
     raised = {}
     for strip in strips:
-        own = [max(likeness.get((place.entity, place.index), 0.0), 0.0) for place in strip.places]
+        own = [max(likeness.get((place.entity, place.position), 0.0), 0.0) for place in strip.places]
         for at, place in enumerate(strip.places):
-            if (place.entity, place.index) in likeness:
+            if (place.entity, place.position) in likeness:
                 beside = sum(own[near] for near in (at - 1, at + 1) if 0 <= near < len(own))
-                raised[place.entity, place.index] = own[at] + BESIDE * beside
+                raised[place.entity, place.position] = own[at] + BESIDE * beside
     return raised
 
 

@@ -16,9 +16,9 @@ import math
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from itertools import accumulate, chain
-from typing import Final
+from dataclasses import dataclass
+from itertools import accumulate
+from typing import Final, NamedTuple
 
 from enhanced_memory.rules.text import analyse, analyse_parts, observe
 
@@ -125,26 +125,26 @@ class Line:
 class Title:
     """What an entity is called, and how many observations it has.
 
-    `name` and `type` have for each token how often it is there; a query with all of `full_name` names the entity.
+    `name` and `type` have for each token how often it is there, `tokens` has them all; a query with all of `full_name`
+    names the entity.
     """
 
     name: Mapping[str, int]
     type: Mapping[str, int]
+    tokens: frozenset[str]
     full_name: frozenset[str]
     observations: int
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where a line is: its entity's key in the store, and its index there."""
+class Place(NamedTuple):
+    """Where a line is: its entity's key in the store, and its position there."""
 
     entity: int
-    index: int
+    position: int
     line: Line
 
 
-@dataclass(frozen=True, slots=True)
-class Strip:
+class Strip(NamedTuple):
     """Lines that follow one another: candidates and what lies within REACH of them.
 
     `whole` is the key of the session, or the entity, that they are part of; it may have several strips.
@@ -163,11 +163,10 @@ class Reason:
     times: float
 
 
-@dataclass(frozen=True, slots=True)
-class Match:
+class Match(NamedTuple):
     """An observation's score, where 1.0 is the best text, and its parts: text + named + whole + meaning."""
 
-    index: int
+    position: int
     score: float
     text: float
     named: float
@@ -176,30 +175,13 @@ class Match:
     meaning: float = 0.0
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
+class Found(NamedTuple):
     """An entity's score and its matches, best first; there is none when only its name or type matched."""
 
     entity: int
     score: float
     matches: tuple[Match, ...]
     reasons: tuple[Reason, ...] = ()
-
-
-@dataclass(slots=True)
-class _Tally:
-    """What is counted for one title or line: times by number of the term, and whether it has someone who was named."""
-
-    times: dict[int, float] = field(default_factory=dict)
-    named: bool = False
-    reasons: list[Reason] = field(default_factory=list)
-
-    def worth(self, terms: Sequence[Term]) -> float:
-        """BM25's sum over the terms."""
-        return sum(
-            terms[number].weight * times * (SATURATION + 1) / (times + SATURATION)
-            for number, times in self.times.items()
-        )
 
 
 def read_line(observation: str) -> Line:
@@ -221,7 +203,9 @@ def read_line(observation: str) -> Line:
 
 def read_title(name: str, entity_type: str, observations: int) -> Title:
     """An entity's title from its name, its type and the number of its observations."""
-    return Title(Counter(analyse(name)), Counter(analyse(entity_type)), frozenset(analyse_parts(name)), observations)
+    full_name = frozenset(analyse_parts(name))
+    in_name, in_type = Counter(analyse(name)), Counter(analyse(entity_type))
+    return Title(in_name, in_type, full_name.union(in_name, in_type), full_name, observations)
 
 
 def weigh(
@@ -273,40 +257,46 @@ def score(
     of the query itself, does not match through its neighbours alone.
     """
     numbers = {term.token: number for number, term in enumerate(terms)}
-    tallies = {key: _title_tally(terms, numbers, title, explain) for key, title in titles.items()}
-    alone = {key: tally.worth(terms) for key, tally in tallies.items()}
+    gains = [term.weight * (SATURATION + 1) for term in terms]
+    headed = {key: head for key, title in titles.items() if (head := _head(terms, numbers, gains, title, explain))}
     lengths = [place.line.length for strip in strips for place in strip.places]
     average = sum(lengths) / len(lengths) if any(lengths) else 1.0
-    wholes: dict[object, _Tally] = {}
-    lines: list[tuple[Place, object, float, _Tally]] = []
+    wholes: dict[object, dict[int, float]] = {}
+    lines: list[tuple[Place, object, float, bool, list[Reason]]] = []
     for strip in strips:
-        met = [_met(numbers, place.line) for place in strip.places]
-        whole = wholes.setdefault(strip.whole, _Tally())
-        for number, (_, stated, asked) in chain.from_iterable(met):
-            whole.times[number] = whole.times.get(number, 0.0) + stated + asked
+        met = [_met(numbers, place.line.counts) for place in strip.places]
+        if not any(met):
+            continue
+        whole = wholes.setdefault(strip.whole, {})
+        spread = _spread(strip.places, met, whole, average)
         for at, place in enumerate(strip.places):
-            title = tallies[place.entity]
-            if met[at] or title.times or place.line.said:
-                tally = _line_tally(terms, strip.places, met, at, average, explain)
-                if tally.times:
-                    _add(tally, title)
-                    lines.append((place, strip.whole, tally.worth(terms), tally))
-    best = max(chain((worth for _, _, worth, _ in lines), alone.values()), default=0.0) or 1.0
-    worths = {key: whole.worth(terms) for key, whole in wholes.items()}
+            head = headed.get(place.entity)
+            times = spread[at]
+            if times and (met[at] or place.line.said or (head is not None and head.times)):
+                named = any(who and terms[number].is_name for number, (who, _, _) in met[at])
+                reasons = _reasons(terms, strip.places, met, at, average) if explain else []
+                if head is not None:
+                    named = named or head.named
+                    reasons += head.reasons
+                    for number, value in head.times.items():
+                        times[number] = times.get(number, 0.0) + value
+                lines.append((place, strip.whole, _worth(gains, times), named, reasons))
+    best = max([line[2] for line in lines] + [head.worth for head in headed.values()], default=0.0) or 1.0
+    worths = {key: _worth(gains, times) for key, times in wholes.items()}
     best_whole = max(worths.values(), default=0.0) or 1.0
     matches: dict[int, list[Match]] = {}
-    for place, key, worth, tally in lines:
-        parts = (worth / best, NAMED * tally.named, WHOLE * worths[key] / best_whole)
-        match = Match(place.index, sum(parts), *parts, tuple(tally.reasons))
+    for place, key, worth, named, reasons in lines:
+        text, gain, around = worth / best, NAMED * named, WHOLE * worths[key] / best_whole
+        match = Match(place.position, text + gain + around, text, gain, around, tuple(reasons))
         matches.setdefault(place.entity, []).append(match)
     found: list[Found] = []
     for entity, called in titles.items():
-        ranked = sorted(matches.get(entity, ()), key=lambda match: (-match.score, match.index))
-        if ranked or alone[entity]:
-            floor = alone[entity] / best + NAMED * tallies[entity].named
-            value = max(floor, pooled(ranked, called.observations))
-            value += CALLED * _is_called(called, numbers)
-            found.append(Found(entity, value, tuple(ranked), tuple(tallies[entity].reasons)))
+        ranked = matches.get(entity, [])
+        ranked.sort(key=_best_first)
+        head = headed.get(entity, _NO_HEAD)
+        if ranked or head.worth:
+            value = max(head.worth / best + NAMED * head.named, pooled(ranked, called.observations))
+            found.append(Found(entity, value + CALLED * head.called, tuple(ranked), tuple(head.reasons)))
     return sorted(found, key=lambda each: (-each.score, -each.entity))
 
 
@@ -336,75 +326,112 @@ def pooled(ranked: Sequence[Match], observations: int) -> float:
     return best + SECOND * (second - best)
 
 
-def _met(numbers: Mapping[str, int], line: Line) -> list[tuple[int, tuple[int, int, int]]]:
-    """Numbers and counts of the terms a line has."""
-    counts = line.counts
+class _Head(NamedTuple):
+    """What an entity's title gives: times by number of the term, their worth, whether it or all of it was named."""
+
+    times: Mapping[int, float]
+    worth: float
+    named: bool
+    called: bool
+    reasons: list[Reason]
+
+
+_NO_HEAD: Final = _Head({}, 0.0, False, False, [])
+
+_Met = list[tuple[int, tuple[int, int, int]]]
+"""Numbers and counts of the terms a line has."""
+
+_SHARES: Final = (
+    (-2, AFTER[1], AFTER[1]),
+    (-1, AFTER[0], AFTER[0]),
+    (0, 1.0, ASKED),
+    (1, BEFORE[0], ASKED_BEFORE),
+    (2, BEFORE[1], BEFORE[1]),
+)
+"""What a word in a statement, and one in a question, counts so many places further on (negative: back)."""
+
+
+def _best_first(match: Match) -> tuple[float, int]:
+    return -match.score, match.position
+
+
+def _worth(gains: Sequence[float], times: Mapping[int, float]) -> float:
+    """BM25's sum over the terms, each met so many times; `gains` are their weights, times k1 + 1."""
+    total = 0.0
+    for number, value in times.items():
+        total += gains[number] * value / (value + SATURATION)
+    return total
+
+
+def _met(numbers: Mapping[str, int], counts: Mapping[str, tuple[int, int, int]]) -> _Met:
+    """Numbers and counts of the terms that a line with these counts has."""
+    if not counts:
+        return []
     if len(counts) < len(numbers):
         return [(numbers[token], count) for token, count in counts.items() if token in numbers]
     return [(number, counts[token]) for token, number in numbers.items() if token in counts]
 
 
-def _is_called(title: Title, numbers: Mapping[str, int]) -> bool:
-    return bool(title.full_name) and title.full_name <= numbers.keys()
-
-
-def _title_tally(terms: Sequence[Term], numbers: Mapping[str, int], title: Title, explain: bool) -> _Tally:
-    """What an entity's title gives to each of its observations."""
-    tally = _Tally(named=_is_called(title, numbers))
+def _head(
+    terms: Sequence[Term], numbers: Mapping[str, int], gains: Sequence[float], title: Title, explain: bool
+) -> _Head | None:
+    """What an entity's title gives to each of its observations; None if it has no term."""
+    if title.tokens.isdisjoint(numbers):
+        return None
+    called = bool(title.full_name) and title.full_name <= numbers.keys()
+    named = called
+    times: dict[int, float] = {}
+    reasons: list[Reason] = []
     for where, tokens, share in (("name", title.name, IN_NAME), ("type", title.type, IN_TYPE)):
-        for token in tokens.keys() & numbers.keys():
-            number = numbers[token]
-            times = share * tokens[token]
-            tally.times[number] = tally.times.get(number, 0.0) + times
-            tally.named = tally.named or (where == "name" and terms[number].is_name)
-            if explain:
-                tally.reasons.append(Reason(token, where, times))
-    return tally
+        for token, number in numbers.items():
+            if token in tokens:
+                often = share * tokens[token]
+                times[number] = times.get(number, 0.0) + often
+                named = named or (where == "name" and terms[number].is_name)
+                if explain:
+                    reasons.append(Reason(token, where, often))
+    return _Head(times, _worth(gains, times), named, called, reasons)
 
 
-def _line_tally(
-    terms: Sequence[Term],
-    places: Sequence[Place],
-    met: Sequence[list[tuple[int, tuple[int, int, int]]]],
-    at: int,
-    average: float,
-    explain: bool,
-) -> _Tally:
-    """What the line at one place of a strip has, and what its neighbours give it."""
-    tally = _Tally()
-    for near in range(max(0, at - REACH), min(len(places), at + REACH + 1)):
-        if not met[near]:
+def _spread(
+    places: Sequence[Place], met: Sequence[_Met], whole: dict[int, float], average: float
+) -> list[dict[int, float]]:
+    """How often each place of a strip has each term: its own, and what its neighbours give it; adds all to `whole`."""
+    spread: list[dict[int, float]] = [{} for _ in places]
+    last = len(places) - 1
+    for at, found in enumerate(met):
+        if not found:
             continue
-        statement, question = _shares(at - near)
+        norm = 1.0 - LENGTH + LENGTH * places[at].line.length / average
+        for number, (who, stated, asked) in found:
+            whole[number] = whole.get(number, 0.0) + stated + asked
+            if who:
+                spread[at][number] = spread[at].get(number, 0.0) + IN_WHO * who
+            if stated or asked:
+                for step, statement, question in _SHARES:
+                    if 0 <= at + step <= last:
+                        times = spread[at + step]
+                        times[number] = times.get(number, 0.0) + (stated * statement + asked * question) / norm
+    return spread
+
+
+def _reasons(
+    terms: Sequence[Term], places: Sequence[Place], met: Sequence[_Met], at: int, average: float
+) -> list[Reason]:
+    """Why the line at one place of a strip matched: what `_spread` gave it."""
+    reasons: list[Reason] = []
+    for step, statement, question in reversed(_SHARES):
+        near = at - step
+        if not 0 <= near < len(places):
+            continue
         norm = 1.0 - LENGTH + LENGTH * places[near].line.length / average
         for number, (who, stated, asked) in met[near]:
-            times = (stated * statement + asked * question) / norm
-            if near == at and who:
-                times += IN_WHO * who
-                tally.named = tally.named or terms[number].is_name
+            times = (stated * statement + asked * question) / norm + (IN_WHO * who if near == at else 0.0)
             if times:
-                tally.times[number] = tally.times.get(number, 0.0) + times
-                if explain:
-                    where = ("before" if near < at else "after") if near != at else _column(who, stated)
-                    tally.reasons.append(Reason(terms[number].token, where, times))
-    return tally
-
-
-def _shares(distance: int) -> tuple[float, float]:
-    """What a word in a statement, and one in a question, counts `distance` places further on (negative: back)."""
-    if distance == 0:
-        return 1.0, ASKED
-    if distance < 0:
-        return AFTER[-distance - 1], AFTER[-distance - 1]
-    return BEFORE[distance - 1], ASKED_BEFORE if distance == 1 else BEFORE[distance - 1]
+                where = ("before" if near < at else "after") if near != at else _column(who, stated)
+                reasons.append(Reason(terms[number].token, where, times))
+    return reasons
 
 
 def _column(who: int, stated: int) -> str:
     return "who" if who else "text" if stated else "question"
-
-
-def _add(tally: _Tally, title: _Tally) -> None:
-    for number, times in title.times.items():
-        tally.times[number] = tally.times.get(number, 0.0) + times
-    tally.named = tally.named or title.named
-    tally.reasons += title.reasons

@@ -416,8 +416,8 @@ class Entities(Protocol):
     def count(self, entity_type: str | None = None) -> int:
         """How many there are."""
 
-    def beside(self, ids: Sequence[int], reach: int) -> list[list[int]]:
-        """Per entity of `ids`, the entities around it in its session, by number: up to `reach` on either side."""
+    def beside(self, ids: Sequence[int], reach: int) -> dict[int, list[int]]:
+        """Per entity of `ids` that is of a session, those around it there, by number: up to `reach` on either side."""
 
     def recent(self, wanted: Filter, limit: int, offset: int = 0) -> list[Entity]:
         """Entities most recently used first."""

@@ -88,7 +88,7 @@ def test_a_statement_outranks_the_same_words_asked() -> None:
 
 def test_a_neighbour_without_a_speaker_does_not_match_through_its_neighbours() -> None:
     (name, found), *rest = search("violin", {"a": ["Born in 1990", "plays the violin", "likes hats"]})
-    assert (name, [match.index for match in found.matches], rest) == ("a", [1], [])
+    assert (name, [match.position for match in found.matches], rest) == ("a", [1], [])
 
 
 def test_nearer_neighbours_count_more_than_farther_ones() -> None:
@@ -118,7 +118,7 @@ def test_an_entity_is_found_by_its_name_without_any_observation() -> None:
 def test_observations_of_a_named_entity_are_ranked_by_the_other_words() -> None:
     store = {"Atlas": ["deployed on Fridays", "uses SQLite"], "Borealis": ["uses SQLite", "deployed on Mondays"]}
     (name, found), *_ = search("Which database, SQLite, does Atlas use?", store)
-    assert (name, found.matches[0].index) == ("Atlas", 1)
+    assert (name, found.matches[0].position) == ("Atlas", 1)
 
 
 def test_the_whole_session_sets_observations_of_equal_text_in_order() -> None:

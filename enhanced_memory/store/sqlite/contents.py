@@ -15,7 +15,7 @@ from typing import Any
 
 from enhanced_memory.store.sqlite.codec import Codec, CorruptBlob, checksum, observations_of
 
-_SMALL_BLOB = 8 * 1024
+SMALL_BLOB = 8 * 1024
 _KEPT_SMALL = 8_192
 _KEPT_LARGE = 16
 """Blobs kept decoded: at most 8,192 of up to 8 KiB, and 16 larger ones, which are kept when they are written too."""
@@ -69,7 +69,7 @@ class Contents:
             data["slots"] = list(slots)
         blob = self._codec.encode(data)
         packed = Packed(blob, checksum(blob), original_bytes)
-        if len(blob) > _SMALL_BLOB:  # an entity that grows by single observations is read again at the next of them
+        if len(blob) > SMALL_BLOB:  # an entity that grows by single observations is read again at the next of them
             self._keep(packed.checksum, blob, Unpacked(tuple(observations), None if slots is None else tuple(slots)))
         return packed
 
@@ -77,7 +77,7 @@ class Contents:
         """The observations again. Raises: CorruptBlob: the bytes fail a check; the sentence says which."""
         if not isinstance(blob, bytes) or not isinstance(stored_checksum, str):
             raise CorruptBlob("its bytes or their checksum are of another kind")
-        if len(blob) <= _SMALL_BLOB:
+        if len(blob) <= SMALL_BLOB:
             return self._small(blob, stored_checksum)
         with self._large_lock:
             kept = self._large.get(stored_checksum)

@@ -10,7 +10,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from enhanced_memory.store.base import Consolidation, Run
-from enhanced_memory.store.sqlite.scope import Scope, as_stamp
+from enhanced_memory.store.sqlite.scope import Scope
+from enhanced_memory.store.sqlite.stamps import as_stamp
 
 _SELECT = (
     "SELECT c.id, c.run_id, c.entity_id, c.before_version, c.after_version, c.before_score, c.after_score, c.added,"

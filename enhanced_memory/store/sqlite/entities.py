@@ -12,27 +12,19 @@ from typing import Any
 
 from enhanced_memory.errors import Corrupt
 from enhanced_memory.store.base import Change, Draft, Entity, Filter, Overview, PastVersion, Statistics
-from enhanced_memory.store.sqlite.codec import CorruptBlob
-from enhanced_memory.store.sqlite.contents import Packed, Unpacked
+from enhanced_memory.store.sqlite.contents import Packed
 from enhanced_memory.store.sqlite.drafts import Ready, make_ready
 from enhanced_memory.store.sqlite.filters import conditions, marks
 from enhanced_memory.store.sqlite.indexing import label_fields, observation_fields, row_number
 from enhanced_memory.store.sqlite.relations import SQLiteRelations
-from enhanced_memory.store.sqlite.scope import Scope, as_stamp
+from enhanced_memory.store.sqlite.rows import SELECT
+from enhanced_memory.store.sqlite.scope import Scope
 from enhanced_memory.store.sqlite.vectors import forget, forget_all
 from enhanced_memory.store.sqlite.versions import SQLiteVersions
 
-_SELECT = (
-    "SELECT entities.id, namespaces.name, entities.name, entity_type, tier, always_include, relevance_score,"
-    " source_session, source_timestamp, extraction_method, last_confirmed, access_count, entities.created_at,"
-    " coalesce(updated_at, entities.created_at), coalesce(last_accessed, entities.created_at), current_version,"
-    " current_branch, original_size, compressed_size, checksum, compressed_data, deleted_at, parent_entity_id,"
-    " conflict_resolution_method"
-    " FROM entities JOIN namespaces ON namespaces.id = entities.namespace_id"
-)
 _BY_NAME = (
-    f"{_SELECT} WHERE entities.namespace_id = ?1 AND entities.name = ?2 AND entities.deleted_at IS NULL UNION ALL"
-    f" {_SELECT} WHERE entities.namespace_id = ?1 AND entities.name = ?2 AND entities.deleted_at IS NOT NULL"
+    f"{SELECT} WHERE entities.namespace_id = ?1 AND entities.name = ?2 AND entities.deleted_at IS NULL UNION ALL"
+    f" {SELECT} WHERE entities.namespace_id = ?1 AND entities.name = ?2 AND entities.deleted_at IS NOT NULL"
     " AND entities.parent_entity_id IS NULL"
 )
 """The entity of a name, and those deleted under it that were not merged into another: one look for both."""
@@ -66,20 +58,16 @@ _REFERENCES = {
 }
 """Tables and columns that name an entity; a test holds them against the schema."""
 
-_IN_SESSIONS = "SELECT id FROM entities WHERE id IN (SELECT value FROM json_each(?)) AND source_session IS NOT NULL"
 _BESIDE = """
-SELECT * FROM (
-    SELECT e.id FROM entities m JOIN entities e USING (namespace_id, source_session)
-    WHERE m.id = :id AND e.id < :id AND e.deleted_at IS NULL ORDER BY e.id DESC LIMIT :reach
-)
-UNION ALL
-SELECT * FROM (
-    SELECT e.id FROM entities m JOIN entities e USING (namespace_id, source_session)
-    WHERE m.id = :id AND e.id > :id AND e.deleted_at IS NULL ORDER BY e.id LIMIT :reach
-)
+SELECT m.id,
+    (SELECT group_concat(id) FROM (
+        SELECT e.id FROM entities e WHERE e.namespace_id = m.namespace_id AND e.source_session = m.source_session
+        AND e.id < m.id AND e.deleted_at IS NULL ORDER BY e.id DESC LIMIT :reach)),
+    (SELECT group_concat(id) FROM (
+        SELECT e.id FROM entities e WHERE e.namespace_id = m.namespace_id AND e.source_session = m.source_session
+        AND e.id > m.id AND e.deleted_at IS NULL ORDER BY e.id LIMIT :reach))
+FROM entities m WHERE m.id IN (SELECT value FROM json_each(:ids)) AND m.source_session IS NOT NULL
 """
-
-_UNKNOWN_TIME = "1970-01-01T00:00:00.000000Z"
 
 _CHUNK = 500
 
@@ -100,7 +88,7 @@ class SQLiteEntities:
         """The entity called `name`, or None."""
         rows = self._scope.connection.execute(_BY_NAME, (self._scope.namespace_id, name)).fetchall()
         if rows and rows[0][21] is None:
-            return self._entity(rows[0])
+            return self._scope.rows.entity(rows[0])
         self._free = (name, max(rows, key=lambda row: str(row[21]), default=None))
         return None
 
@@ -119,11 +107,11 @@ class SQLiteEntities:
         for start in range(0, len(names), _CHUNK):
             part = names[start : start + _CHUNK]
             statement = (
-                f"{_SELECT} WHERE entities.namespace_id = ? AND entities.deleted_at IS NULL"
+                f"{SELECT} WHERE entities.namespace_id = ? AND entities.deleted_at IS NULL"
                 f" AND entities.name IN ({marks(len(part))})"
             )
             for row in self._scope.connection.execute(statement, (self._scope.namespace_id, *part)):
-                found[row[2]] = self._entity(row)
+                found[row[2]] = self._scope.rows.entity(row)
         return found
 
     def by_ids(self, ids: Sequence[int]) -> dict[int, Entity]:
@@ -131,9 +119,9 @@ class SQLiteEntities:
         found: dict[int, Entity] = {}
         for start in range(0, len(ids), _CHUNK):
             part = ids[start : start + _CHUNK]
-            statement = f"{_SELECT} WHERE entities.deleted_at IS NULL AND entities.id IN ({marks(len(part))})"
+            statement = f"{SELECT} WHERE entities.deleted_at IS NULL AND entities.id IN ({marks(len(part))})"
             for row in self._scope.connection.execute(statement, part):
-                found[row[0]] = self._entity(row)
+                found[row[0]] = self._scope.rows.entity(row)
         return found
 
     def page(self, after: int, limit: int, entity_type: str | None = None) -> list[Entity]:
@@ -141,11 +129,11 @@ class SQLiteEntities:
         condition = "" if entity_type is None else " AND entities.entity_type = ?"
         values = [] if entity_type is None else [entity_type]
         rows = self._scope.connection.execute(
-            f"{_SELECT} WHERE +entities.namespace_id = ? AND entities.deleted_at IS NULL AND entities.id > ?{condition}"
+            f"{SELECT} WHERE +entities.namespace_id = ? AND entities.deleted_at IS NULL AND entities.id > ?{condition}"
             " ORDER BY entities.id LIMIT ?",
             (self._scope.namespace_id, after, *values, limit),
         )
-        return [self._entity(row) for row in rows.fetchall()]
+        return [self._scope.rows.entity(row) for row in rows.fetchall()]
 
     def count(self, entity_type: str | None = None) -> int:
         """How many there are."""
@@ -154,15 +142,13 @@ class SQLiteEntities:
         statement = f"SELECT count(*) FROM entities WHERE namespace_id = ? AND deleted_at IS NULL{condition}"
         return int(self._scope.connection.execute(statement, (self._scope.namespace_id, *values)).fetchone()[0])
 
-    def beside(self, ids: Sequence[int], reach: int) -> list[list[int]]:
-        """Per entity of `ids`, the entities around it in its session, by number: up to `reach` on either side."""
-        execute = self._scope.connection.execute
-        in_sessions = {row[0] for row in execute(_IN_SESSIONS, (json.dumps(ids),))}
-        found = []
-        for number in ids:
-            rows = execute(_BESIDE, {"id": number, "reach": reach}) if number in in_sessions else ()
-            found.append(sorted([number, *(row[0] for row in rows)]))
-        return found
+    def beside(self, ids: Sequence[int], reach: int) -> dict[int, list[int]]:
+        """Per entity of `ids` that is of a session, those around it there, by number: up to `reach` on either side."""
+        rows = self._scope.connection.execute(_BESIDE, {"ids": json.dumps(ids), "reach": reach}) if ids else ()
+        return {
+            number: sorted([number, *(int(each) for part in parts if part for each in part.split(","))])
+            for number, *parts in rows
+        }
 
     def recent(self, wanted: Filter, limit: int, offset: int = 0) -> list[Entity]:
         """Entities most recently used first."""
@@ -175,13 +161,13 @@ class SQLiteEntities:
             newest, number = wanted_by.replace("entities.namespace_id IN", "+entities.namespace_id IN"), "entities.id"
         deepest = limit + offset
         rows = self._scope.connection.execute(
-            f"{_SELECT} WHERE entities.id IN ("
+            f"{SELECT} WHERE entities.id IN ("
             f" SELECT * FROM ({wanted_by} AND last_accessed IS NOT NULL ORDER BY last_accessed DESC LIMIT ?)"
             f" UNION ALL SELECT * FROM ({newest} AND last_accessed IS NULL ORDER BY {number} DESC LIMIT ?))"
             " ORDER BY coalesce(last_accessed, entities.created_at) DESC, entities.id DESC LIMIT ? OFFSET ?",
             (*values, deepest, *values, deepest, limit, offset),
         )
-        return [self._entity(row) for row in rows.fetchall()]
+        return [self._scope.rows.entity(row) for row in rows.fetchall()]
 
     def find_even_deleted(self, name: str) -> Entity | None:
         """The entity called `name`, else the one deleted last under it, else the one last renamed from it, or None."""
@@ -206,8 +192,8 @@ class SQLiteEntities:
         wanted = sorted(set(ids))
         for start in range(0, len(wanted), _CHUNK):
             part = wanted[start : start + _CHUNK]
-            statement = f"{_SELECT} WHERE entities.id IN ({marks(len(part))}) ORDER BY entities.id"
-            found += [self._entity(row) for row in self._scope.connection.execute(statement, part)]
+            statement = f"{SELECT} WHERE entities.id IN ({marks(len(part))}) ORDER BY entities.id"
+            found += [self._scope.rows.entity(row) for row in self._scope.connection.execute(statement, part)]
         return found
 
     def count_accesses(self, ids: Iterable[int]) -> None:
@@ -468,57 +454,17 @@ class SQLiteEntities:
 
     # ------------------------------------------------------------------------------------------------------ helpers
 
-    def _entity(self, row: tuple[Any, ...]) -> Entity:
-        """A row as an entity; damaged content is told, not raised, so that one bad row hides no other."""
-        damage = None
-        try:
-            unpacked = self._scope.contents.unpack(row[20], row[19])
-        except CorruptBlob as error:
-            unpacked, damage = Unpacked((), None), str(error)
-        times = [as_stamp(time) for time in row[12:15]]
-        confirmed = as_stamp(row[10])
-        if None in times or not _is_share(row[6]) or (confirmed is None and row[10] is not None):
-            unpacked, damage = Unpacked((), None), "its times or its relevance are not as they were written"
-        return Entity(
-            id=row[0],
-            namespace=row[1],
-            name=row[2],
-            entity_type=row[3],
-            observations=unpacked.observations,
-            tier=row[4],
-            always_include=bool(row[5]),
-            relevance_score=row[6] if _is_share(row[6]) else 0.0,
-            source_session=row[7],
-            source_timestamp=row[8],
-            extraction_method=row[9],
-            last_confirmed=confirmed,
-            access_count=row[11],
-            created_at=times[0] or _UNKNOWN_TIME,
-            updated_at=times[1] or _UNKNOWN_TIME,
-            last_accessed=times[2] or _UNKNOWN_TIME,
-            version=row[15],
-            branch=row[16],
-            original_bytes=row[17],
-            stored_bytes=row[18],
-            checksum=row[19],
-            deleted_at=row[21],
-            parent_entity_id=row[22],
-            conflict_resolution_method=row[23],
-            slots=unpacked.slots,
-            damage=damage,
-        )
-
     def _by_id(self, number: int) -> Entity:
         """The entity of that number, deleted or not; it must be there."""
-        row = self._scope.connection.execute(f"{_SELECT} WHERE entities.id = ?", (number,)).fetchone()
-        return self._entity(row)
+        row = self._scope.connection.execute(f"{SELECT} WHERE entities.id = ?", (number,)).fetchone()
+        return self._scope.rows.entity(row)
 
     def _deleted(self, name: str) -> Entity | None:
         """The entity deleted last under that name, unless it was merged into another."""
         if self._free is None or self._free[0] != name:
             self.find(name)
         free, self._free = self._free, None
-        return None if free is None or free[1] is None else self._entity(free[1])
+        return None if free is None or free[1] is None else self._scope.rows.entity(free[1])
 
     def _ready(self, draft: Draft) -> Ready:
         """The draft made ready, if it was and is the same, or else now."""
@@ -692,10 +638,6 @@ def _content_columns(packed: Packed, version: int) -> dict[str, Any]:
         "checksum": packed.checksum,
         "current_version": version,
     }
-
-
-def _is_share(value: object) -> bool:
-    return isinstance(value, int | float) and 0 <= value <= 1
 
 
 def _refuse_unknown(attributes: Iterable[str], known: frozenset[str]) -> None:

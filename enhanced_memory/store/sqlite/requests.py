@@ -9,7 +9,8 @@ import json
 import zlib
 from collections.abc import Sequence
 
-from enhanced_memory.store.sqlite.scope import Scope, earlier
+from enhanced_memory.store.sqlite.scope import Scope
+from enhanced_memory.store.sqlite.stamps import earlier
 
 KEEP_S = 3_600
 """How long an id is remembered. Source: contract, section 2."""

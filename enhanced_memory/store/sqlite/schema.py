@@ -17,7 +17,8 @@ from enhanced_memory.store.base import Change
 from enhanced_memory.store.sqlite.codec import CorruptBlob, checksum
 from enhanced_memory.store.sqlite.connections import Connection
 from enhanced_memory.store.sqlite.dictionary import SHIPPED
-from enhanced_memory.store.sqlite.scope import Scope, as_stamp
+from enhanced_memory.store.sqlite.scope import Scope
+from enhanced_memory.store.sqlite.stamps import as_stamp
 from enhanced_memory.store.sqlite.versions import SQLiteVersions
 
 CURRENT = 3

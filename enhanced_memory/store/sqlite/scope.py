@@ -14,39 +14,12 @@ from enhanced_memory.store.sqlite.connections import Connection
 from enhanced_memory.store.sqlite.contents import Contents
 from enhanced_memory.store.sqlite.drafts import Ready
 from enhanced_memory.store.sqlite.indexing import IndexQueue
+from enhanced_memory.store.sqlite.rows import Rows
 from enhanced_memory.store.sqlite.signs import Signs
+from enhanced_memory.store.sqlite.stamps import stamp
 
 _NO_NAMESPACE = -1
 """Number that no namespace has: a read of an unknown namespace finds nothing."""
-
-_STAMP_LENGTH = len("1970-01-01T00:00:00.000000Z")
-
-
-def stamp(moment: datetime) -> str:
-    """A moment as it is stored and sent: UTC, ISO 8601 with microseconds and Z."""
-    return moment.astimezone(UTC).isoformat(timespec="microseconds")[:-6] + "Z"
-
-
-def as_stamp(value: object) -> str | None:
-    """A stored time as a stamp, or None where it is no time; a damaged row may hold anything.
-
-    Other programs that write to the database may leave out the microseconds, or have a space for the T. A time that
-    names no zone is UTC, as SQLite's CURRENT_TIMESTAMP is.
-    """
-    if not isinstance(value, str):
-        return None
-    try:
-        moment = datetime.fromisoformat(value)
-        if len(value) == _STAMP_LENGTH and value[10] == "T" and value[-1] == "Z":
-            return value
-        return stamp(moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC))
-    except (ValueError, OverflowError):
-        return None
-
-
-def earlier(now: str, seconds: float) -> str:
-    """The stamp that many seconds before `now`."""
-    return stamp(datetime.fromisoformat(now) - timedelta(seconds=seconds))
 
 
 class Clock:
@@ -81,6 +54,7 @@ class Scope:
     namespace: str
     now: str
     contents: Contents
+    rows: Rows
     analyser: Analyser
     index_queue: IndexQueue
     signs: Signs
@@ -135,4 +109,6 @@ class _NoAnalyser:
 
 def reading_scope(connection: Connection, contents: Contents) -> Scope:
     """Surroundings of reads outside a store: accesses are not counted, nothing is queued or indexed."""
-    return Scope(connection, "default", "", contents, _NoAnalyser(), IndexQueue(), Signs(), lambda _ids: None)
+    return Scope(
+        connection, "default", "", contents, Rows(contents), _NoAnalyser(), IndexQueue(), Signs(), lambda _ids: None
+    )

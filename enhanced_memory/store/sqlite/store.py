@@ -56,9 +56,11 @@ from enhanced_memory.store.sqlite.notes import SQLiteNotes
 from enhanced_memory.store.sqlite.opening import open_database
 from enhanced_memory.store.sqlite.relations import SQLiteRelations
 from enhanced_memory.store.sqlite.requests import KEEP_S, SQLiteRequests
-from enhanced_memory.store.sqlite.scope import Clock, Scope, earlier
+from enhanced_memory.store.sqlite.rows import Rows
+from enhanced_memory.store.sqlite.scope import Clock, Scope
 from enhanced_memory.store.sqlite.signs import Signs
 from enhanced_memory.store.sqlite.skills import SQLiteSkills
+from enhanced_memory.store.sqlite.stamps import earlier
 from enhanced_memory.store.sqlite.transitions import SQLiteTransitions
 from enhanced_memory.store.sqlite.turns import Turns
 from enhanced_memory.store.sqlite.vectors import SQLiteVectors
@@ -207,6 +209,7 @@ class SQLiteStore:
         self._clock = Clock(clock)
         self._codec = Codec()
         self._contents = Contents(self._codec)
+        self._rows = Rows(self._contents)
         self._frequencies = FrequencyCache()
         self._index_queue = IndexQueue()
         self._namespaces_of_group: dict[str, int] = {}
@@ -481,6 +484,7 @@ class SQLiteStore:
             namespace,
             now,
             self._contents,
+            self._rows,
             self._analyser,
             index_queue or IndexQueue(),
             self._signs,

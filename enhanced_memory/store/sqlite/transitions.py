@@ -12,7 +12,8 @@ from contextlib import suppress
 from enhanced_memory.store.base import Aging, Move, Moved, Said, Transition
 from enhanced_memory.store.sqlite.codec import CorruptBlob
 from enhanced_memory.store.sqlite.filters import marks
-from enhanced_memory.store.sqlite.scope import Scope, as_stamp
+from enhanced_memory.store.sqlite.scope import Scope
+from enhanced_memory.store.sqlite.stamps import as_stamp
 
 _CHUNK = 500
 
