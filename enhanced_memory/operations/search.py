@@ -45,14 +45,12 @@ _MOST_WORDS = 100
 _MOST_ASIDE = 500
 """Entities on a branch that one search reads whole."""
 
-_WIDER = 8
-_WIDEST = 64
-"""A search whose rows were mostly filtered out asks for 8 times as many, and once more: about 4,000 at the most."""
+_DEEPER = 8
+_DEEPEST = 10_000
+"""Where what only the texts tell leaves too few rows, 8 times as many are asked for, and so many at the most."""
 
-_FADED_PAGE = 1_000
-_MOST_FADED = 10_000
-"""Entities read at once, and at all, to find those among the last used that are relevant enough; of what matches, rows
-of the index at all."""
+_RECENT_PAGE = 1_000
+"""Entities read at once to find those among the last used that are relevant enough."""
 
 _GLANCE = 4
 """Letters of a word that tell at a glance that an observation cannot have it."""
@@ -192,27 +190,25 @@ def _matching(
     explain: bool,
     branch: str | None,
     least: float | None,
-    widened: int = 1,
 ) -> list[_Result]:
     """Entities that match, best first: rows of the index, judged again with the observations around them.
 
-    The index has what reads see; entities that have `branch` are read whole, as that branch has them. What only their
-    text tells is looked at afterwards; where that leaves too few, `widened` times as many rows are asked for.
+    The index has what reads see; entities that have `branch` are read whole, as that branch has them.
     """
     aside = {} if branch is None else _aside(ctx, branch, wanted)
     lines = {number: [_read_line(text) for text in entity.observations] for number, entity in aside.items()}
     unindexed = Counter(token for read in lines.values() for line in read for token in line.counts)
     terms, match = _looked_up(ctx, asked, unindexed)
-    candidates = max(ranking.CANDIDATES, 2 * depth) * widened
+    passes = _test(ctx, asked, least)
     hits = []
     if mode != "semantic":
-        hits = _still_relevant(ctx, partial(ctx.store.index.best, match, wanted), candidates, least)
+        hits = _foremost(_gathered(ctx, partial(ctx.store.index.best, match, wanted), passes, depth), depth)
     by_meaning = mode == "semantic" or (mode == "hybrid" and not all(is_code(word.text) for word in asked.words))
     vector = _vector(ctx, query, terms) if by_meaning else b""
     if vector:
-        likest = _still_relevant(ctx, partial(ctx.store.vectors.nearest, vector, wanted), candidates, least)
+        likest = _gathered(ctx, partial(ctx.store.vectors.nearest, vector, wanted), passes, depth)
         likeness = fusion.UNLIKE if hits else fusion.ALONE
-        hits += [hit for hit in likest if hit.score >= likeness]
+        hits += _foremost([hit for hit in likest if hit.score >= likeness], depth)
     slots: dict[int, list[int]] = {}
     for hit in hits:
         if hit.entity_id not in aside:
@@ -239,13 +235,8 @@ def _matching(
     known = {each.entity for each in found}
     # A damaged entity has no observations to judge, but its rows matched: it is told, so that its loss is noticed.
     found += [Ranked(number, 0.0, ()) for number in slots if number in entities and number not in known]
-    if asked.phrases or asked.excluded:
-        found = [each for each in found if entities[each.entity].damage or _keeps(entities[each.entity], asked)]
-    if least is not None:
-        found = [each for each in found if _is_relevant(ctx, entities[each.entity], least)]
-    is_cut = bool(asked.phrases or asked.excluded) and len(hits) >= candidates
-    if is_cut and len(found) < depth and widened < _WIDEST:
-        return _matching(ctx, query, asked, wanted, mode, depth, explain, branch, least, widened * _WIDER)
+    if passes is not None:
+        found = [each for each in found if passes(entities[each.entity])]
     if len(found) > depth:  # what a tie cannot lift into the page needs none
         found = [each for each in found if each.score >= found[depth - 1].score - ranking.TIES]
     results = []
@@ -259,18 +250,48 @@ def _matching(
     return sorted(results, key=lambda result: (-result.score, -result.entity.id))
 
 
-def _still_relevant(ctx: Context, look: Callable[[int], list[Hit]], candidates: int, least: float | None) -> list[Hit]:
-    """The best `candidates` rows; with `least` the best of memories that are still this relevant."""
-    if least is None:
-        return look(candidates)
-    depth = candidates
+def _test(ctx: Context, asked: queries.Query, least: float | None) -> Callable[[Entity], bool] | None:
+    """Whether an entity is relevant enough, has every phrase and nothing excluded; None where nothing of it is asked.
+
+    What is damaged has no text to tell, but is told, so that its loss is noticed.
+    """
+    texts = bool(asked.phrases or asked.excluded)
+    if least is None and not texts:
+        return None
+
+    def passes(entity: Entity) -> bool:
+        if least is not None and not _is_relevant(ctx, entity, least):
+            return False
+        return not texts or entity.damage is not None or _keeps(entity, asked)
+
+    return passes
+
+
+def _gathered(
+    ctx: Context, look: Callable[[int], list[Hit]], passes: Callable[[Entity], bool] | None, depth: int
+) -> list[Hit]:
+    """The best rows of the index, of entities that pass; looked for deeper while fewer than `depth` entities do."""
+    rows = max(ranking.CANDIDATES, 2 * depth)
+    hits = look(rows)
+    if passes is None:
+        return hits
+    passed: dict[int, bool] = {}
     while True:
-        hits = look(depth)
-        found = ctx.store.entities.by_ids(list({hit.entity_id for hit in hits}))
-        kept = [hit for hit in hits if hit.entity_id in found and _is_relevant(ctx, found[hit.entity_id], least)]
-        if len(kept) >= candidates or len(hits) < depth or depth >= _MOST_FADED:
-            return kept[:candidates]
-        depth = min(10 * depth, _MOST_FADED)
+        unknown = {hit.entity_id for hit in hits} - passed.keys()
+        found = ctx.store.entities.by_ids(sorted(unknown))
+        passed |= {number: number in found and passes(found[number]) for number in unknown}
+        enough = sum(passed.values()) >= depth
+        if enough or len(hits) < rows or rows >= _DEEPEST:
+            return [hit for hit in hits if passed[hit.entity_id]]
+        rows = min(_DEEPER * rows, _DEEPEST)
+        hits = look(rows)
+
+
+def _foremost(hits: Sequence[Hit], depth: int) -> list[Hit]:
+    """The rows of the best entities among them, as many as are worth judging for a page that ends at `depth`."""
+    most = max(ranking.MEMORIES, 2 * depth)
+    best = set(itertools.islice(dict.fromkeys(hit.entity_id for hit in hits), most))
+    return [hit for hit in hits if hit.entity_id in best]
 
 
 def _recent(ctx: Context, wanted: Filter, depth: int, least: float | None) -> list[_Result]:
@@ -278,9 +299,9 @@ def _recent(ctx: Context, wanted: Filter, depth: int, least: float | None) -> li
     if least is None:
         found = ctx.store.entities.recent(wanted, depth)
     else:
-        page = max(depth, _FADED_PAGE)
+        page = max(depth, _RECENT_PAGE)
         found = []
-        for looked in range(0, _MOST_FADED, page):
+        for looked in range(0, _DEEPEST, page):
             recent = ctx.store.entities.recent(wanted, page, looked)
             found += [entity for entity in recent if _is_relevant(ctx, entity, least)]
             if len(found) >= depth or len(recent) < page:
