@@ -28,7 +28,7 @@ from enhanced_memory.errors import EnhancedMemoryError, InvalidParams, ServiceEr
 from enhanced_memory.service import systemd
 from enhanced_memory.service.dispatcher import MemoryDBService
 from enhanced_memory.service.listener import Listener
-from enhanced_memory.service.lock import claimed, locked
+from enhanced_memory.service.lock import database_locked
 from enhanced_memory.service.logs import logging_to_stderr
 from enhanced_memory.service.socket_path import listening
 from enhanced_memory.settings import Settings
@@ -98,7 +98,7 @@ def run(settings: Settings) -> None:
     """
     _prepare_process(settings)
     bell = _Bell()
-    with _database_locked(settings.db_path), contextlib.closing(MemoryDBService(settings)) as service:
+    with _database_held(settings.db_path), contextlib.closing(MemoryDBService(settings)) as service:
         with _server(settings) as (server, retake):
             listener = Listener(server, service, settings, retake=retake)
             with _metrics(settings, service):
@@ -147,9 +147,9 @@ def _give_memory_back() -> None:
 
 
 @contextlib.contextmanager
-def _database_locked(db_path: str) -> Iterator[None]:
-    """Hold the lock beside the database, whose folder is made where it is missing. Raises: ServiceError."""
-    real_path = os.path.realpath(db_path)  # two names of one database share one lock
+def _database_held(db_path: str) -> Iterator[None]:
+    """Hold the database, whose folder is made where it is missing. Raises: ServiceError."""
+    real_path = os.path.realpath(db_path)
     try:
         os.makedirs(os.path.dirname(real_path), mode=0o700, exist_ok=True)
     except OSError as error:
@@ -157,8 +157,7 @@ def _database_locked(db_path: str) -> Iterator[None]:
     if os.path.exists(real_path) and not os.access(os.path.dirname(real_path), os.W_OK):
         yield  # no lock can be made beside it, and none is needed: the store opens it for reading only
         return
-    what, way_out = f"the database {db_path}", "choose another database with --db"
-    with locked(f"{real_path}.lock", what, way_out), claimed(real_path, what, way_out):
+    with database_locked(db_path, "choose another database with --db", make=True):
         yield
 
 
