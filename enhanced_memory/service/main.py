@@ -25,6 +25,7 @@ import click
 
 from enhanced_memory import __version__
 from enhanced_memory.errors import EnhancedMemoryError, InvalidParams, ServiceError
+from enhanced_memory.registry import operations
 from enhanced_memory.service import systemd
 from enhanced_memory.service.dispatcher import MemoryDBService
 from enhanced_memory.service.listener import Listener
@@ -48,6 +49,10 @@ _OTHER_DESCRIPTORS: Final = 256
 
 _MALLOC_OPTIONS: Final = {-1: 1024 * 1024, -3: 256 * 1024, -8: 2}
 """M_TRIM_THRESHOLD and M_MMAP_THRESHOLD in bytes, M_ARENA_MAX, by their numbers in malloc.h of glibc."""
+
+_LOAD_REST_AFTER_S: Final = 1.0
+"""When the operations that nobody asked for yet are loaded: not in the first instants, in which clients that waited for
+a restart all ask at once; and not when they are asked for, since an update may have replaced the files by then."""
 
 _STACK_BYTES: Final = 1024 * 1024
 """Stack of a thread. A request needs a few dozen kilobytes: messages nest 64 levels at most."""
@@ -106,6 +111,7 @@ def run(settings: Settings) -> None:
                 log.info("%s", service.versions)
                 _say_ready(server, settings)
                 _start_watchdog(service)
+                _load_rest_soon()
                 bell.wait()
         log.info("ending: requests that were begun have %g s", DRAIN_S)
         systemd.notify("STOPPING=1")
@@ -197,6 +203,12 @@ def _start_watchdog(service: MemoryDBService) -> None:
             time.sleep(interval_s / 3)
 
     threading.Thread(target=feed, name="watchdog", daemon=True).start()
+
+
+def _load_rest_soon() -> None:
+    timer = threading.Timer(_LOAD_REST_AFTER_S, operations)
+    timer.daemon = True
+    timer.start()
 
 
 def _metrics(settings: Settings, service: MemoryDBService) -> contextlib.AbstractContextManager[None]:
