@@ -19,7 +19,8 @@ CREATE TABLE namespaces (
     created_at TIMESTAMP NOT NULL
 );
 
--- Preset dictionaries of the codec; a blob names the one it was made with, so none is ever removed.
+-- Preset dictionaries of the codec; a blob names the one it was made with. Only a purge removes one, one that holds
+-- a piece of what was erased, once all that it packed is packed anew.
 CREATE TABLE dictionaries (
     id INTEGER PRIMARY KEY,
     data BLOB NOT NULL,

@@ -11,6 +11,7 @@ import difflib
 import importlib
 import inspect
 import pkgutil
+import threading
 import typing
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -61,9 +62,22 @@ class Operation:
     after: After | None
     title: str
     description: str
-    params: type[BaseModel]
-    result: Any
     drafts: Callable[[Mapping[str, Any]], list[Any]] | None = None
+
+    @cached_property
+    def params(self) -> type[BaseModel]:
+        """The arguments as a strict pydantic model, made when it is first needed: fifty of them would slow a start."""
+        return _params_model(self.handler, self._hints)
+
+    @cached_property
+    def result(self) -> Any:
+        """The declared shape of what it returns."""
+        return self._hints["return"]
+
+    @cached_property
+    def _hints(self) -> Mapping[str, Any]:
+        # The context's type is imported for type checkers alone, so that a signature can be read without a store.
+        return typing.get_type_hints(self.handler, localns={"Context": Any}, include_extras=True)
 
     def check(self, params: Mapping[str, Any]) -> dict[str, Any]:
         """The handler's keyword arguments for `params`, defaults filled in.
@@ -111,7 +125,18 @@ class Operation:
         self._result_adapter.validate_python(result)
 
 
-_operations: dict[str, Operation] = {}
+_PACKAGE = "enhanced_memory.operations"
+
+_LISTED_FIRST = ("entities", "graph")
+_LOADED_FIRST = ("status", "entities", "graph", "search", "relations")
+"""Modules of operations that come first; the others follow by name. What is asked most is loaded first."""
+
+_declared: dict[str, Operation] = {}
+_loaded: dict[str, Operation] = {}
+"""Those of modules that are loaded to their last line; a thread must not get one whose module another still loads."""
+
+_in_order: dict[str, Operation] = {}
+_loading = threading.RLock()
 
 
 def operation(
@@ -136,11 +161,9 @@ def operation(
 
     def register(handler: Callable[..., Any]) -> Callable[..., Any]:
         name = handler.__name__
-        # The context's type is imported for type checkers alone, so that a signature can be read without a store.
-        hints = typing.get_type_hints(handler, localns={"Context": Any}, include_extras=True)
-        if name in _operations:
+        if name in _declared:
             raise ValueError(f"operation {name} is declared twice")
-        _operations[name] = Operation(
+        _declared[name] = Operation(
             name=name,
             handler=handler,
             writes=writes,
@@ -153,8 +176,6 @@ def operation(
             after=after,
             title=title or name.replace("_", " ").capitalize(),
             description=inspect.getdoc(handler) or "",
-            params=_params_model(handler, hints),
-            result=hints["return"],
             drafts=drafts,
         )
         return handler
@@ -164,22 +185,58 @@ def operation(
 
 def operations() -> Mapping[str, Operation]:
     """Every declared operation by name, in the order of their modules and lines."""
-    if "ping" not in _operations:
-        package = importlib.import_module("enhanced_memory.operations")
-        for module in pkgutil.iter_modules(package.__path__):
-            importlib.import_module(f"{package.__name__}.{module.name}")
-    return _operations
+    global _in_order
+    if not _in_order:
+        _load(None)
+        modules = _modules(_LISTED_FIRST)
+        declared = sorted(
+            _loaded.values(),
+            key=lambda each: (modules.index(each.handler.__module__), each.handler.__code__.co_firstlineno),
+        )
+        _in_order = {each.name: each for each in declared}
+    return _in_order
 
 
 def find(name: str) -> Operation:
-    """The operation called `name`. Raises: UnknownMethod: there is none; the hint names the nearest."""
-    known = operations()
-    found = known.get(name)
+    """The operation called `name`; of the modules that are not loaded yet, only those up to its own are.
+
+    Raises: UnknownMethod: there is none; the hint names the nearest.
+    """
+    found = _found(name)
     if found is not None:
         return found
-    nearest = difflib.get_close_matches(name[:100], known, n=1, cutoff=0.0)
+    nearest = difflib.get_close_matches(name[:100], operations(), n=1, cutoff=0.0)
     hint = f"did you mean {nearest[0]}? `describe` lists every operation" if nearest else "see `describe`"
     raise UnknownMethod(f"there is no operation {name[:100]!r}", hint=hint)
+
+
+def is_operation(name: str) -> bool:
+    """Whether there is an operation called `name`."""
+    return _found(name) is not None
+
+
+def _found(name: str) -> Operation | None:
+    found = _loaded.get(name)
+    if found is None and not _in_order:
+        _load(name)
+        found = _loaded.get(name)
+    return found
+
+
+def _load(name: str | None) -> None:
+    """Load modules of operations until one called `name` is among them; all of them if none is."""
+    with _loading:
+        for module in _modules(_LOADED_FIRST):
+            if name in _loaded:
+                return
+            importlib.import_module(module)
+            _loaded.update(_declared)
+
+
+def _modules(first: tuple[str, ...]) -> list[str]:
+    """The modules of operations, and those they share: `first`, then the others by name."""
+    names = [module.name for module in pkgutil.iter_modules(importlib.import_module(_PACKAGE).__path__)]
+    return [f"{_PACKAGE}.{name}" for name in (*first, *sorted(set(names) - set(first)))]
 
 
 def argument_name(parameter: str) -> str:

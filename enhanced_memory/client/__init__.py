@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import threading
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Self
 from weakref import WeakKeyDictionary
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 __all__ = ["BlockingMemoryClient", "DaemonUnavailable", "MemoryClient", "Reply"]
 
 
-class _Client:
+class _Client(ABC):
     """What both clients are made of.
 
     `socket_path`, `namespace`: as in Settings; what is None comes from `settings`, or without those from the
@@ -65,9 +66,9 @@ class _Client:
         self._timeout_s = timeout_s
         self._make_slots(max_connections)
 
+    @abstractmethod
     def _make_slots(self, count: int) -> None:
         """Prepare what keeps calls beyond `count` waiting."""
-        raise NotImplementedError
 
     def _request(self, method: str, params: Mapping[str, Any] | None, request_id: str | None) -> Request | Reply:
         """The request to send, or the failure to answer with where JSON cannot hold it."""

@@ -299,41 +299,6 @@ class AsyncMethods(ABC):
         """List recorded conflicts with their evidence, oldest first."""
         return await self.call("list_conflicts", {"status": status, "limit": limit} | _given({"cursor": cursor}))
 
-    async def search_nodes(
-        self,
-        query: str,
-        limit: int = 10,
-        mode: Literal["auto", "lexical", "semantic", "hybrid"] = "auto",
-        entity_type: EntityType | None = None,
-        tier: Tier | None = None,
-        namespaces: list[Line] | None = None,
-        since: str | None = None,
-        until: str | None = None,
-        min_relevance: Fraction | None = None,
-        detail: Literal["full", "matched", "names"] = "full",
-        max_tokens: int | None = None,
-        offset: int = 0,
-        explain: bool = False,
-        branch: BranchName | None = None,
-    ) -> Reply:
-        """Find memories by a plain question or by words in their names, types and observations, best first."""
-        return await self.call(
-            "search_nodes",
-            {"query": query, "limit": limit, "mode": mode, "detail": detail, "offset": offset, "explain": explain}
-            | _given(
-                {
-                    "entity_type": entity_type,
-                    "tier": tier,
-                    "namespaces": namespaces,
-                    "since": since,
-                    "until": until,
-                    "min_relevance": min_relevance,
-                    "max_tokens": max_tokens,
-                    "branch": branch,
-                }
-            ),
-        )
-
     async def get_context(self, query: str | None = None, max_tokens: int = 2000) -> Reply:
         """Give what to have in mind as one text within a token budget: pinned memories first, then the most
         relevant."""
@@ -466,6 +431,41 @@ class AsyncMethods(ABC):
             "reopen_conflict", {"conflict_id": conflict_id, "keep_changes": keep_changes}, request_id=request_id
         )
 
+    async def search_nodes(
+        self,
+        query: str,
+        limit: int = 10,
+        mode: Literal["auto", "lexical", "semantic", "hybrid"] = "auto",
+        entity_type: EntityType | None = None,
+        tier: Tier | None = None,
+        namespaces: list[Line] | None = None,
+        since: str | None = None,
+        until: str | None = None,
+        min_relevance: Fraction | None = None,
+        detail: Literal["full", "matched", "names"] = "full",
+        max_tokens: int | None = None,
+        offset: int = 0,
+        explain: bool = False,
+        branch: BranchName | None = None,
+    ) -> Reply:
+        """Find memories by a plain question or by words in their names, types and observations, best first."""
+        return await self.call(
+            "search_nodes",
+            {"query": query, "limit": limit, "mode": mode, "detail": detail, "offset": offset, "explain": explain}
+            | _given(
+                {
+                    "entity_type": entity_type,
+                    "tier": tier,
+                    "namespaces": namespaces,
+                    "since": since,
+                    "until": until,
+                    "min_relevance": min_relevance,
+                    "max_tokens": max_tokens,
+                    "branch": branch,
+                }
+            ),
+        )
+
     async def save_skill(
         self,
         name: Name,
@@ -531,6 +531,39 @@ class AsyncMethods(ABC):
     async def describe(self) -> Reply:
         """List every operation with its words and the JSON Schema of its parameters and reply."""
         return await self.call("describe")
+
+    async def promote_to_tier(
+        self,
+        new_tier: Tier,
+        entity_id: int | None = None,
+        entityName: Name | None = None,
+        reason: Message | None = None,
+        *,
+        request_id: str | None = None,
+    ) -> Reply:
+        """Move a memory to another tier: working (now), episodic (happened), semantic (known), procedural (how to)."""
+        return await self.call(
+            "promote_to_tier",
+            {"new_tier": new_tier} | _given({"entity_id": entity_id, "entityName": entityName, "reason": reason}),
+            request_id=request_id,
+        )
+
+    async def list_transitions(
+        self, entityName: Name | None = None, run_id: Line | None = None, limit: int = 50, cursor: Cursor | None = None
+    ) -> Reply:
+        """List moves of memories from tier to tier, newest first, with their reasons."""
+        return await self.call(
+            "list_transitions",
+            {"limit": limit} | _given({"entityName": entityName, "run_id": run_id, "cursor": cursor}),
+        )
+
+    async def backup(self, path: str | None = None, *, request_id: str | None = None) -> Reply:
+        """Back up the whole store, all namespaces, into one compressed file that was checked after it was written."""
+        return await self.call("backup", _given({"path": path}), request_id=request_id)
+
+    async def verify_database(self, repair: bool = False, *, request_id: str | None = None) -> Reply:
+        """Check the whole store: every page, checksum and version, every entry of the index, the ends of relations."""
+        return await self.call("verify_database", {"repair": repair}, request_id=request_id)
 
     async def memory_history(
         self, entity_name: Name, branch: BranchName | None = None, limit: int = 20, cursor: Cursor | None = None
@@ -644,39 +677,6 @@ class AsyncMethods(ABC):
         return await self.call(
             "purge_entities", {"entityNames": entityNames, "confirm": confirm}, request_id=request_id
         )
-
-    async def promote_to_tier(
-        self,
-        new_tier: Tier,
-        entity_id: int | None = None,
-        entityName: Name | None = None,
-        reason: Message | None = None,
-        *,
-        request_id: str | None = None,
-    ) -> Reply:
-        """Move a memory to another tier: working (now), episodic (happened), semantic (known), procedural (how to)."""
-        return await self.call(
-            "promote_to_tier",
-            {"new_tier": new_tier} | _given({"entity_id": entity_id, "entityName": entityName, "reason": reason}),
-            request_id=request_id,
-        )
-
-    async def list_transitions(
-        self, entityName: Name | None = None, run_id: Line | None = None, limit: int = 50, cursor: Cursor | None = None
-    ) -> Reply:
-        """List moves of memories from tier to tier, newest first, with their reasons."""
-        return await self.call(
-            "list_transitions",
-            {"limit": limit} | _given({"entityName": entityName, "run_id": run_id, "cursor": cursor}),
-        )
-
-    async def backup(self, path: str | None = None, *, request_id: str | None = None) -> Reply:
-        """Back up the whole store, all namespaces, into one compressed file that was checked after it was written."""
-        return await self.call("backup", _given({"path": path}), request_id=request_id)
-
-    async def verify_database(self, repair: bool = False, *, request_id: str | None = None) -> Reply:
-        """Check the whole store: every page, checksum and version, every entry of the index, the ends of relations."""
-        return await self.call("verify_database", {"repair": repair}, request_id=request_id)
 
 
 class BlockingMethods(ABC):
@@ -874,41 +874,6 @@ class BlockingMethods(ABC):
         """List recorded conflicts with their evidence, oldest first."""
         return self.call("list_conflicts", {"status": status, "limit": limit} | _given({"cursor": cursor}))
 
-    def search_nodes(
-        self,
-        query: str,
-        limit: int = 10,
-        mode: Literal["auto", "lexical", "semantic", "hybrid"] = "auto",
-        entity_type: EntityType | None = None,
-        tier: Tier | None = None,
-        namespaces: list[Line] | None = None,
-        since: str | None = None,
-        until: str | None = None,
-        min_relevance: Fraction | None = None,
-        detail: Literal["full", "matched", "names"] = "full",
-        max_tokens: int | None = None,
-        offset: int = 0,
-        explain: bool = False,
-        branch: BranchName | None = None,
-    ) -> Reply:
-        """Find memories by a plain question or by words in their names, types and observations, best first."""
-        return self.call(
-            "search_nodes",
-            {"query": query, "limit": limit, "mode": mode, "detail": detail, "offset": offset, "explain": explain}
-            | _given(
-                {
-                    "entity_type": entity_type,
-                    "tier": tier,
-                    "namespaces": namespaces,
-                    "since": since,
-                    "until": until,
-                    "min_relevance": min_relevance,
-                    "max_tokens": max_tokens,
-                    "branch": branch,
-                }
-            ),
-        )
-
     def get_context(self, query: str | None = None, max_tokens: int = 2000) -> Reply:
         """Give what to have in mind as one text within a token budget: pinned memories first, then the most
         relevant."""
@@ -1039,6 +1004,41 @@ class BlockingMethods(ABC):
             "reopen_conflict", {"conflict_id": conflict_id, "keep_changes": keep_changes}, request_id=request_id
         )
 
+    def search_nodes(
+        self,
+        query: str,
+        limit: int = 10,
+        mode: Literal["auto", "lexical", "semantic", "hybrid"] = "auto",
+        entity_type: EntityType | None = None,
+        tier: Tier | None = None,
+        namespaces: list[Line] | None = None,
+        since: str | None = None,
+        until: str | None = None,
+        min_relevance: Fraction | None = None,
+        detail: Literal["full", "matched", "names"] = "full",
+        max_tokens: int | None = None,
+        offset: int = 0,
+        explain: bool = False,
+        branch: BranchName | None = None,
+    ) -> Reply:
+        """Find memories by a plain question or by words in their names, types and observations, best first."""
+        return self.call(
+            "search_nodes",
+            {"query": query, "limit": limit, "mode": mode, "detail": detail, "offset": offset, "explain": explain}
+            | _given(
+                {
+                    "entity_type": entity_type,
+                    "tier": tier,
+                    "namespaces": namespaces,
+                    "since": since,
+                    "until": until,
+                    "min_relevance": min_relevance,
+                    "max_tokens": max_tokens,
+                    "branch": branch,
+                }
+            ),
+        )
+
     def save_skill(
         self,
         name: Name,
@@ -1104,6 +1104,39 @@ class BlockingMethods(ABC):
     def describe(self) -> Reply:
         """List every operation with its words and the JSON Schema of its parameters and reply."""
         return self.call("describe")
+
+    def promote_to_tier(
+        self,
+        new_tier: Tier,
+        entity_id: int | None = None,
+        entityName: Name | None = None,
+        reason: Message | None = None,
+        *,
+        request_id: str | None = None,
+    ) -> Reply:
+        """Move a memory to another tier: working (now), episodic (happened), semantic (known), procedural (how to)."""
+        return self.call(
+            "promote_to_tier",
+            {"new_tier": new_tier} | _given({"entity_id": entity_id, "entityName": entityName, "reason": reason}),
+            request_id=request_id,
+        )
+
+    def list_transitions(
+        self, entityName: Name | None = None, run_id: Line | None = None, limit: int = 50, cursor: Cursor | None = None
+    ) -> Reply:
+        """List moves of memories from tier to tier, newest first, with their reasons."""
+        return self.call(
+            "list_transitions",
+            {"limit": limit} | _given({"entityName": entityName, "run_id": run_id, "cursor": cursor}),
+        )
+
+    def backup(self, path: str | None = None, *, request_id: str | None = None) -> Reply:
+        """Back up the whole store, all namespaces, into one compressed file that was checked after it was written."""
+        return self.call("backup", _given({"path": path}), request_id=request_id)
+
+    def verify_database(self, repair: bool = False, *, request_id: str | None = None) -> Reply:
+        """Check the whole store: every page, checksum and version, every entry of the index, the ends of relations."""
+        return self.call("verify_database", {"repair": repair}, request_id=request_id)
 
     def memory_history(
         self, entity_name: Name, branch: BranchName | None = None, limit: int = 20, cursor: Cursor | None = None
@@ -1207,36 +1240,3 @@ class BlockingMethods(ABC):
     def purge_entities(self, entityNames: Names, confirm: bool, *, request_id: str | None = None) -> Reply:
         """Erase entities for good, with history, relations, index and every copy in the database file."""
         return self.call("purge_entities", {"entityNames": entityNames, "confirm": confirm}, request_id=request_id)
-
-    def promote_to_tier(
-        self,
-        new_tier: Tier,
-        entity_id: int | None = None,
-        entityName: Name | None = None,
-        reason: Message | None = None,
-        *,
-        request_id: str | None = None,
-    ) -> Reply:
-        """Move a memory to another tier: working (now), episodic (happened), semantic (known), procedural (how to)."""
-        return self.call(
-            "promote_to_tier",
-            {"new_tier": new_tier} | _given({"entity_id": entity_id, "entityName": entityName, "reason": reason}),
-            request_id=request_id,
-        )
-
-    def list_transitions(
-        self, entityName: Name | None = None, run_id: Line | None = None, limit: int = 50, cursor: Cursor | None = None
-    ) -> Reply:
-        """List moves of memories from tier to tier, newest first, with their reasons."""
-        return self.call(
-            "list_transitions",
-            {"limit": limit} | _given({"entityName": entityName, "run_id": run_id, "cursor": cursor}),
-        )
-
-    def backup(self, path: str | None = None, *, request_id: str | None = None) -> Reply:
-        """Back up the whole store, all namespaces, into one compressed file that was checked after it was written."""
-        return self.call("backup", _given({"path": path}), request_id=request_id)
-
-    def verify_database(self, repair: bool = False, *, request_id: str | None = None) -> Reply:
-        """Check the whole store: every page, checksum and version, every entry of the index, the ends of relations."""
-        return self.call("verify_database", {"repair": repair}, request_id=request_id)

@@ -10,7 +10,6 @@ from pydantic import Field
 
 from enhanced_memory.errors import AlreadyExists, InvalidParams, NotFound, TooLarge, VersionConflict
 from enhanced_memory.operations.branching import View, view
-from enhanced_memory.operations.detection import check_written
 from enhanced_memory.operations.words import damaged, entity_details
 from enhanced_memory.registry import operation
 from enhanced_memory.shapes import (
@@ -83,6 +82,8 @@ def _tell_conflicts(
     else:
         texts = [added["addedObservations"] for added in reply["results"]]
         names = [added["entityName"] if added["addedObservations"] else None for added in reply["results"]]
+    from enhanced_memory.operations.detection import check_written  # takes as long to load as everything else here
+
     return check_written(ctx, names, texts, reply)
 
 

@@ -15,8 +15,6 @@ from datetime import datetime
 from functools import lru_cache
 from typing import Final
 
-from enhanced_memory.rules.judging import judge
-
 _HALVES_EVERY_DAYS = 69
 _FLOOR = 0.1
 """Relevance halves every 69 days and never falls below 0.1. Source: contract, section 4, Tiers."""
@@ -176,6 +174,8 @@ def same_in_meaning(texts: Sequence[str], alike: Iterable[tuple[int, int]]) -> d
 
 
 def _can_be_same(one: str, other: str) -> bool:
+    from enhanced_memory.rules.judging import judge  # takes a while to load, and every search loads this module
+
     if sorted(re.findall(r"\d+", one)) != sorted(re.findall(r"\d+", other)):
         return False
     finding = judge(one, other)

@@ -10,6 +10,7 @@ import contextlib
 import importlib.util
 import json
 import keyword
+import queue
 import signal
 import socket
 import subprocess
@@ -17,12 +18,13 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 from enhanced_memory.errors import (
+    Busy,
     CodeError,
     EnhancedMemoryError,
     Internal,
@@ -36,7 +38,7 @@ from enhanced_memory.errors import (
     TooLarge,
 )
 from enhanced_memory.sandbox import confinement, frames, limits
-from enhanced_memory.sandbox.places import Places
+from enhanced_memory.turns import Turns
 
 START_WITHIN_S: Final = 30.0
 """A zygote takes about 0.2 s to start; a machine that does much else may need several."""
@@ -77,7 +79,8 @@ class Supervisor:
         `wait_s`: how long a run may wait for a place.
         """
         self._allow_partial = allow_partial
-        self._places = Places(limits.MAX_RUNS, limits.MAX_WAITING, wait_s)
+        self._wait_s = wait_s
+        self._places = Turns(limits.MAX_RUNS, limits.MAX_WAITING)
         self._lock = threading.Lock()
         self._zygote: _Zygote | None = None
         self._held: dict[str, bool] | None = None
@@ -105,7 +108,7 @@ class Supervisor:
                 Internal: the sandbox cannot be started.
         """
         request = _checked(code, context_vars or {}, timeout_s, functions)
-        with self._places.one():
+        with self._place():
             zygote = self._ready()
             return _Run(zygote, timeout_s, functions, call).converse(request)
 
@@ -116,7 +119,7 @@ class Supervisor:
                 Internal, SandboxTimeout, SandboxMemory, SandboxError: as `run`.
         """
         request = _checked(code, {}, limits.CHECK_S, {}, only_compile=True)
-        with self._places.one():
+        with self._place():
             _Run(self._ready(), limits.CHECK_S, {}, _no_operation).converse(request)
 
     def confinement_report(self) -> dict[str, Any]:
@@ -145,6 +148,26 @@ class Supervisor:
             zygote, self._zygote = self._zygote, None
         if zygote is not None:
             zygote.close()
+
+    @contextlib.contextmanager
+    def _place(self) -> Iterator[None]:
+        """Have a place for a run, after a wait for it. Raises: Busy: too many wait, or none came free in time."""
+        try:
+            self._places.enter(self._wait_s)
+        except queue.Full:
+            raise Busy(
+                f"{limits.MAX_RUNS} runs of code go on and {limits.MAX_WAITING} wait",
+                hint="try again in a few seconds",
+            ) from None
+        except TimeoutError:
+            raise Busy(
+                f"no place to run code came free within {self._wait_s:g} seconds",
+                hint="try again when fewer run, or give each run a shorter timeout_s",
+            ) from None
+        try:
+            yield
+        finally:
+            self._places.leave()
 
     def _ready(self) -> _Zygote:
         """The zygote, if code may run under it. Raises: SandboxRejected, Internal, ShuttingDown."""

@@ -1,6 +1,6 @@
 """A lock on a file: held by one process until it lets go or ends, however it ends.
 
-Above it lie main, which locks the database, and `socket_path`; below it the operating system.
+Above it lie main and `offline`, which lock the database, and `socket_path`; below it the operating system.
 """
 
 from __future__ import annotations
@@ -19,6 +19,22 @@ _PATIENCE_S: Final = 0.5
 """How long a held lock is asked for again: a program that only looks whether it is held holds it for an instant."""
 
 _PAUSE_S: Final = 0.02
+
+
+@contextlib.contextmanager
+def database_locked(db_path: str, way_out: str, *, make: bool) -> Iterator[None]:
+    """Hold a database, by the lock beside it and the file itself, which is made where it is missing if `make` says so.
+
+    `way_out` is what else to do, as the person who meets a held lock reads it. Raises: ServiceError: as `locked` and
+    `claimed`.
+    """
+    real_path = os.path.realpath(db_path)  # two names of one database share one lock
+    what = f"the database {db_path}"
+    with contextlib.ExitStack() as locks:
+        locks.enter_context(locked(f"{real_path}.lock", what, way_out))
+        if make or os.path.exists(real_path):
+            locks.enter_context(claimed(real_path, what, way_out))
+        yield
 
 
 @contextlib.contextmanager

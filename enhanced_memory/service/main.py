@@ -25,10 +25,11 @@ import click
 
 from enhanced_memory import __version__
 from enhanced_memory.errors import EnhancedMemoryError, InvalidParams, ServiceError
+from enhanced_memory.registry import operations
 from enhanced_memory.service import systemd
 from enhanced_memory.service.dispatcher import MemoryDBService
 from enhanced_memory.service.listener import Listener
-from enhanced_memory.service.lock import claimed, locked
+from enhanced_memory.service.lock import database_locked
 from enhanced_memory.service.logs import logging_to_stderr
 from enhanced_memory.service.socket_path import listening
 from enhanced_memory.settings import Settings
@@ -48,6 +49,10 @@ _OTHER_DESCRIPTORS: Final = 256
 
 _MALLOC_OPTIONS: Final = {-1: 1024 * 1024, -3: 256 * 1024, -8: 2}
 """M_TRIM_THRESHOLD and M_MMAP_THRESHOLD in bytes, M_ARENA_MAX, by their numbers in malloc.h of glibc."""
+
+_LOAD_REST_AFTER_S: Final = 1.0
+"""When the operations that nobody asked for yet are loaded: not in the first instants, in which clients that waited for
+a restart all ask at once; and not when they are asked for, since an update may have replaced the files by then."""
 
 _STACK_BYTES: Final = 1024 * 1024
 """Stack of a thread. A request needs a few dozen kilobytes: messages nest 64 levels at most."""
@@ -98,7 +103,7 @@ def run(settings: Settings) -> None:
     """
     _prepare_process(settings)
     bell = _Bell()
-    with _database_locked(settings.db_path), contextlib.closing(MemoryDBService(settings)) as service:
+    with _database_held(settings.db_path), contextlib.closing(MemoryDBService(settings)) as service:
         with _server(settings) as (server, retake):
             listener = Listener(server, service, settings, retake=retake)
             with _metrics(settings, service):
@@ -106,6 +111,7 @@ def run(settings: Settings) -> None:
                 log.info("%s", service.versions)
                 _say_ready(server, settings)
                 _start_watchdog(service)
+                _load_rest_soon()
                 bell.wait()
         log.info("ending: requests that were begun have %g s", DRAIN_S)
         systemd.notify("STOPPING=1")
@@ -147,9 +153,9 @@ def _give_memory_back() -> None:
 
 
 @contextlib.contextmanager
-def _database_locked(db_path: str) -> Iterator[None]:
-    """Hold the lock beside the database, whose folder is made where it is missing. Raises: ServiceError."""
-    real_path = os.path.realpath(db_path)  # two names of one database share one lock
+def _database_held(db_path: str) -> Iterator[None]:
+    """Hold the database, whose folder is made where it is missing. Raises: ServiceError."""
+    real_path = os.path.realpath(db_path)
     try:
         os.makedirs(os.path.dirname(real_path), mode=0o700, exist_ok=True)
     except OSError as error:
@@ -157,8 +163,7 @@ def _database_locked(db_path: str) -> Iterator[None]:
     if os.path.exists(real_path) and not os.access(os.path.dirname(real_path), os.W_OK):
         yield  # no lock can be made beside it, and none is needed: the store opens it for reading only
         return
-    what, way_out = f"the database {db_path}", "choose another database with --db"
-    with locked(f"{real_path}.lock", what, way_out), claimed(real_path, what, way_out):
+    with database_locked(db_path, "choose another database with --db", make=True):
         yield
 
 
@@ -198,6 +203,12 @@ def _start_watchdog(service: MemoryDBService) -> None:
             time.sleep(interval_s / 3)
 
     threading.Thread(target=feed, name="watchdog", daemon=True).start()
+
+
+def _load_rest_soon() -> None:
+    timer = threading.Timer(_LOAD_REST_AFTER_S, operations)
+    timer.daemon = True
+    timer.start()
 
 
 def _metrics(settings: Settings, service: MemoryDBService) -> contextlib.AbstractContextManager[None]:

@@ -26,7 +26,7 @@ from enhanced_memory.errors import Busy, Corrupt, EnhancedMemoryError, InvalidPa
 from enhanced_memory.service import backups
 from enhanced_memory.service.analyser import WordAnalyser
 from enhanced_memory.service.backups import Progress
-from enhanced_memory.service.lock import claimed, locked
+from enhanced_memory.service.lock import database_locked
 from enhanced_memory.settings import Settings
 from enhanced_memory.store.sqlite import copies, schema
 from enhanced_memory.store.sqlite.checking import Report
@@ -279,13 +279,9 @@ def _swapped(unpacked: Path, database: Path) -> str | None:
 @contextlib.contextmanager
 def _held(settings: Settings) -> Iterator[None]:
     """Hold the daemon's lock on the database. Raises: Busy: a daemon has it."""
-    database = os.path.realpath(settings.db_path)
-    what, way_out = f"the database {settings.db_path}", "name another database with --db"
-    with contextlib.ExitStack() as locks:
+    with contextlib.ExitStack() as lock:
         try:
-            locks.enter_context(locked(f"{database}.lock", what, way_out))
-            if os.path.exists(database):
-                locks.enter_context(claimed(database, what, way_out))
+            lock.enter_context(database_locked(settings.db_path, "name another database with --db", make=False))
         except ServiceError as error:
             raise Busy(error.message, hint=error.hint) from error
         yield

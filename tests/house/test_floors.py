@@ -14,7 +14,7 @@ ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = "enhanced_memory"
 
 DOORS = ("memory_db_service", "memory_client", "server")
-HALL = ("errors", "settings", "shapes", "wire", "starting", "registry", "context")
+HALL = ("errors", "settings", "shapes", "wire", "starting", "registry", "context", "turns")
 
 BELOW = {
     "door": {"service", "client", "mcp", "cli"},

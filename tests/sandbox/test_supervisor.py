@@ -30,8 +30,8 @@ from enhanced_memory.errors import (
 )
 from enhanced_memory.sandbox import frames, limits
 from enhanced_memory.sandbox.supervisor import Supervisor
+from tests.hall.test_turns import until_waiting
 from tests.sandbox.conftest import FUNCTIONS, Cell, call
-from tests.sandbox.test_places import until_waiting
 
 pytestmark = pytest.mark.process
 

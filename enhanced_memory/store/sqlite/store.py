@@ -62,10 +62,10 @@ from enhanced_memory.store.sqlite.signs import Signs
 from enhanced_memory.store.sqlite.skills import SQLiteSkills
 from enhanced_memory.store.sqlite.stamps import earlier
 from enhanced_memory.store.sqlite.transitions import SQLiteTransitions
-from enhanced_memory.store.sqlite.turns import Turns
 from enhanced_memory.store.sqlite.vectors import SQLiteVectors
 from enhanced_memory.store.sqlite.versions import SQLiteVersions
 from enhanced_memory.store.sqlite.writer import Writer
+from enhanced_memory.turns import Turns
 
 T = TypeVar("T")
 
@@ -280,8 +280,10 @@ class SQLiteStore:
         deadline = time.monotonic() + timeout_s
         if self._closed:
             raise ShuttingDown("the service is ending", hint="ask again when it is back")
-        if not self._reader_places.enter(min(timeout_s, self._read_wait_s)):
-            raise Busy("too many reads are under way", hint="ask again in a moment")
+        try:
+            self._reader_places.enter(min(timeout_s, self._read_wait_s))
+        except TimeoutError:
+            raise Busy("too many reads are under way", hint="ask again in a moment") from None
         try:
             with translated():
                 connection = self._readers.get_nowait()  # there is one for each place
