@@ -45,6 +45,7 @@ class Operation:
     are the hints of the tool protocol: it may take away what was there; repeating it changes nothing more.
     `administrative`: it is for people and programs, and code that is executed cannot call it. `long`: it works in
     slices, tells its progress, and may take an hour, not the seconds of the others; `transaction` is False for it.
+    `apart`: it reads the store and needs nothing of the running service, so another process can answer it.
     `drafts` gives, for the arguments of a write, the entities it will likely create (store.base.Draft).
     `after` runs once a write is safe, with a context without a transaction, the arguments and the reply: it may give a
     function that completes the reply in a write transaction, or None.
@@ -59,6 +60,7 @@ class Operation:
     idempotent: bool
     administrative: bool
     long: bool
+    apart: bool
     after: After | None
     title: str
     description: str
@@ -148,6 +150,7 @@ def operation(
     idempotent: bool | None = None,
     administrative: bool = False,
     long: bool = False,
+    apart: bool = False,
     after: After | None = None,
     title: str | None = None,
     drafts: Callable[[Mapping[str, Any]], list[Any]] | None = None,
@@ -173,6 +176,7 @@ def operation(
             idempotent=not writes if idempotent is None else idempotent,
             administrative=administrative,
             long=long,
+            apart=apart,
             after=after,
             title=title or name.replace("_", " ").capitalize(),
             description=inspect.getdoc(handler) or "",

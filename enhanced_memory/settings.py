@@ -94,6 +94,9 @@ class Settings:
         True, "MEMORY_MASK_SECRETS", "Replace keys, tokens, card numbers and passwords in extracted facts by a mark."
     )
     readers: int = _setting(4, "MEMORY_READERS", "Read-only database connections kept open.", 1, 64)
+    read_processes: int = _setting(
+        2, "MEMORY_READ_PROCESSES", "Processes that answer searches while others are under way; 0 for none.", 0, 64
+    )
     backup_dir: str = _setting(
         "", "MEMORY_BACKUP_DIR", "Folder of backups that are given no path; empty: backups, beside the database."
     )

@@ -17,10 +17,16 @@ class Turns:
     """`count` places, for which `most_waiting` may wait. Safe for many threads."""
 
     def __init__(self, count: int, most_waiting: int = sys.maxsize) -> None:
+        self._count = count
         self._free = count
         self._most_waiting = most_waiting
         self._queue: deque[threading.Lock] = deque()
         self._lock = threading.Lock()
+
+    @property
+    def taken(self) -> int:
+        """How many places are taken."""
+        return self._count - self._free
 
     @property
     def waiting(self) -> int:

@@ -20,7 +20,7 @@ _MOST_FOUND = 50
 """Entities considered; a budget holds fewer as a rule."""
 
 
-@operation(writes=False, core=True)
+@operation(writes=False, core=True, apart=True)
 def get_context(
     ctx: Context,
     query: Annotated[

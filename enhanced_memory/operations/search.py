@@ -68,7 +68,7 @@ _read_title = lru_cache(16_384)(ranking.read_title)
 """Observations and titles as the ranking sees them, kept by their text; about 2 KiB each."""
 
 
-@operation(writes=False, core=True)
+@operation(writes=False, core=True, apart=True)
 def search_nodes(
     ctx: Context,
     query: Annotated[str, Field(max_length=100_000, description='"" lists what was used last.')],

@@ -38,6 +38,7 @@ from enhanced_memory.service.analyser import WordAnalyser
 from enhanced_memory.service.changes import Changes, named_in
 from enhanced_memory.service.embedding import VectorMaker
 from enhanced_memory.service.model import open_model
+from enhanced_memory.service.readers import Readers
 from enhanced_memory.service.scheduler import Scheduler
 from enhanced_memory.service.tally import OK, UNKNOWN, Tally
 from enhanced_memory.service.upkeep import Upkeep
@@ -95,7 +96,7 @@ class MemoryDBService:
     """The service without its socket: opens the store and answers requests. Safe for many threads.
 
     `embedder` is used instead of the one that the settings name; `clock` tells the time, for tests and benches that
-    need memories of another day.
+    need memories of another day. `readers` answer some of the searches.
     """
 
     def __init__(
@@ -103,8 +104,10 @@ class MemoryDBService:
         settings: Settings | None = None,
         embedder: Embedder | None = None,
         clock: Callable[[], datetime] = utc_now,
+        readers: Readers | None = None,
     ) -> None:
         self.settings = settings or Settings.load()
+        self._readers = readers
         wanted = self.settings.embedder
         meaning_is_on = self.settings.semantic == "auto" and (embedder is not None or is_installed(wanted))
         self.gauges = Gauges()
@@ -258,6 +261,8 @@ class MemoryDBService:
             context = Context(cast(Transaction, None), "", caller, self._service)
             return dict(declared.handler(context, **arguments))
         if not declared.writes:
+            if declared.apart and (found := self._answered_apart(declared, caller, params)) is not None:
+                return found
             return dict(self._read(caller, lambda ctx: declared.handler(ctx, **arguments)))
         key = None if request_id is None else (request_id, _fingerprint(declared.name, params))
         drafts = declared.drafts(arguments) if declared.drafts is not None else ()
@@ -267,6 +272,16 @@ class MemoryDBService:
         if declared.after is None or not is_new:
             return result
         return self._completed(declared.after, caller, arguments, result, key)
+
+    def _answered_apart(self, declared: Operation, caller: Caller, params: Mapping[str, Any]) -> dict[str, Any] | None:
+        """The result as a reading process gives it, if others are being read for and one can tell; else None."""
+        if self._readers is None or self.meaning is not None or not self._store.is_reading or self._store.read_only:
+            return None
+        answer = self._readers.answer(caller, declared.name, params, self.settings.operation_timeout_s)
+        if answer is None:
+            return None
+        self._store.count_accesses(answer.accessed)
+        return answer.result
 
     def _completed(
         self,

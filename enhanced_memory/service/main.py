@@ -31,6 +31,7 @@ from enhanced_memory.service.dispatcher import MemoryDBService
 from enhanced_memory.service.listener import Listener
 from enhanced_memory.service.lock import database_locked
 from enhanced_memory.service.logs import logging_to_stderr
+from enhanced_memory.service.readers import Readers
 from enhanced_memory.service.socket_path import listening
 from enhanced_memory.settings import Settings
 
@@ -102,8 +103,12 @@ def run(settings: Settings) -> None:
     Raises: EnhancedMemoryError: it cannot start; nothing was changed that another daemon needs.
     """
     _prepare_process(settings)
-    bell = _Bell()
-    with _database_held(settings.db_path), contextlib.closing(MemoryDBService(settings)) as service:
+    with (
+        _database_held(settings.db_path),
+        contextlib.closing(Readers(settings)) as readers,  # while there is one thread, and no database open
+        contextlib.closing(MemoryDBService(settings, readers=readers)) as service,
+    ):
+        bell = _Bell()
         with _server(settings) as (server, retake):
             listener = Listener(server, service, settings, retake=retake)
             with _metrics(settings, service):

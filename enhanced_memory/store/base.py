@@ -943,6 +943,13 @@ class Store(Protocol):
         """
 
     @property
+    def is_reading(self) -> bool:
+        """Whether a read is under way."""
+
+    def count_accesses(self, ids: Iterable[int]) -> None:
+        """Note that these entities were read, by whomever; it is written later, together with others."""
+
+    @property
     def read_only(self) -> str | None:
         """Why nothing can be written, or None."""
 

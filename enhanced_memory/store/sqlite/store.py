@@ -245,7 +245,7 @@ class SQLiteStore:
         else:
             self._tell_read_only()
             with closing(open_reader(path, immutable=self._immutable)) as reader, suppress(sqlite3.DatabaseError):
-                self._load_dictionaries(reader)
+                self._trained_on = load_dictionaries(reader, self._codec)
         if not opened.checked and self._integrity["status"] == "unknown":
             self._checker = threading.Thread(target=self._check_file, name="file check", daemon=True)
             self._checker.start()
@@ -348,6 +348,18 @@ class SQLiteStore:
     def integrity(self) -> Mapping[str, str]:
         """What the check at the start found: status ok, bad or unknown, with checked_at and problem where there are."""
         return self._integrity
+
+    @property
+    def is_reading(self) -> bool:
+        """Whether a read is under way."""
+        return self._reader_places.taken > 0
+
+    def count_accesses(self, ids: Iterable[int]) -> None:
+        """Note that these entities were read, by whomever; it is written later, together with others."""
+        if self._read_only is not None:
+            return
+        with self._accesses_lock:
+            self._accesses.update(ids)
 
     def gauges(self) -> Mapping[str, int]:
         """queue_depth: writes that wait; group_size: those committed together last; and counts since the start."""
@@ -464,12 +476,6 @@ class SQLiteStore:
         finally:
             connection.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
 
-    def _count_accesses(self, ids: Iterable[int]) -> None:
-        if self._read_only is not None:
-            return
-        with self._accesses_lock:
-            self._accesses.update(ids)
-
     # ------------------------------------------------------------------------------------------------------- helpers
 
     def _scope(
@@ -490,7 +496,7 @@ class SQLiteStore:
             self._analyser,
             index_queue or IndexQueue(),
             self._signs,
-            self._count_accesses,
+            self.count_accesses,
             ready,
             {} if namespaces is None else namespaces,
         )
@@ -511,7 +517,7 @@ class SQLiteStore:
         try:
             with translated():
                 schema.prepare(connection, lambda namespace: self._scope(connection, namespace, self._clock.tick()))
-                self._load_dictionaries(connection)
+                self._trained_on = load_dictionaries(connection, self._codec)
                 self._reindex_if_stale(connection)
         except Corrupt as error:
             cause = error.__cause__
@@ -600,17 +606,6 @@ class SQLiteStore:
             progress(waiting.awaited.start, last)
             writer.submit(fill, _REPAIR_TIMEOUT_S, alone=True)
         return self.read(lambda tx: tx.index.rows(), "default", _REPAIR_TIMEOUT_S)
-
-    def _load_dictionaries(self, connection: Connection) -> None:
-        """Give the codec the database's dictionaries; the newest packs what is written from now on."""
-        rows = connection.execute("SELECT id, data, checksum, trained_on FROM dictionaries ORDER BY id")
-        for number, data, digest, trained_on in rows.fetchall():
-            if checksum(data) != digest:
-                log.error("dictionary %d fails its checksum; what was packed with it cannot be read", number)
-                continue
-            self._codec.add_dictionary(number, data)
-            self._codec.use_dictionary(number)
-            self._trained_on = trained_on
 
     def _drop_dictionaries(self, connection: Connection, texts: Sequence[str]) -> None:
         """Pack anew whatever was made with a dictionary that holds a piece of the texts, and delete that dictionary."""
@@ -723,6 +718,23 @@ class SQLiteStore:
                     entities.index_anew(entity)
                 scope.flush_index()
                 after = page[-1].id
+
+
+def load_dictionaries(connection: Connection, codec: Codec) -> int:
+    """Give the codec the database's dictionaries; the newest packs what is written from now on.
+
+    Returns how many entities the newest was made from.
+    """
+    newest = 0
+    rows = connection.execute("SELECT id, data, checksum, trained_on FROM dictionaries ORDER BY id")
+    for number, data, digest, trained_on in rows.fetchall():
+        if checksum(data) != digest:
+            log.error("dictionary %d fails its checksum; what was packed with it cannot be read", number)
+            continue
+        codec.add_dictionary(number, data)
+        codec.use_dictionary(number)
+        newest = trained_on
+    return newest
 
 
 def _reindex(name: str, connection: Connection) -> None:

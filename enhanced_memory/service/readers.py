@@ -1,0 +1,199 @@
+"""Reading processes: they answer searches when more come than one interpreter can answer.
+
+Threads of one process take turns at its interpreter, so a machine's other cores lie idle while searches queue. The
+processes are forked before the daemon has any thread, which costs no import and little memory, and wait for work on a
+socket pair; when the daemon is gone, however it went, they read the end of it and go too.
+
+Above it lie main, which makes them, and the dispatcher, which asks them; below it the operations and the store.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import json
+import logging
+import os
+import queue
+import signal
+import socket
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import IO, Any, Final, NoReturn, cast
+
+from enhanced_memory import wire
+from enhanced_memory.context import Caller, Checks, Context, Service, Upkeep
+from enhanced_memory.errors import Busy
+from enhanced_memory.registry import find
+from enhanced_memory.service.analyser import WordAnalyser
+from enhanced_memory.settings import Settings
+from enhanced_memory.store.sqlite.snapshots import Snapshots
+from enhanced_memory.turns import Turns
+
+log = logging.getLogger(__name__)
+
+_GRACE_S: Final = 1.0
+"""How long a process may take beyond the time limit, at which it ends a statement by itself."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What an operation gave, and the entities that were read for it."""
+
+    result: dict[str, Any]
+    accessed: list[int]
+
+
+@dataclass(frozen=True)
+class _Process:
+    """One of them, and the line to it."""
+
+    pid: int
+    line: socket.socket
+    replies: IO[bytes]
+
+    def end(self) -> None:
+        """Have it end, whatever it is doing, and leave nothing of it."""
+        self.replies.close()
+        self.line.close()
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(self.pid, signal.SIGKILL)
+        with contextlib.suppress(ChildProcessError):
+            os.waitpid(self.pid, 0)
+
+
+class Readers:
+    """`settings.read_processes` processes that read the database. Safe for many threads.
+
+    To be made before the process has threads, descriptors that must not be shared, or the database open.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._places = Turns(settings.read_processes)
+        self._free: queue.SimpleQueue[_Process] = queue.SimpleQueue()
+        self._alive = 0
+        if settings.read_processes:
+            find("search_nodes")  # loaded before the fork, so that all share it
+            gc.freeze()
+        lines: list[socket.socket] = []
+        for _ in range(settings.read_processes):
+            ours, theirs = socket.socketpair()
+            lines.append(ours)
+            pid = os.fork()
+            if pid == 0:
+                _become_reader(theirs, settings)
+            theirs.close()
+            self._free.put(_Process(pid, ours, ours.makefile("rb")))
+            self._alive += 1
+
+    def answer(self, caller: Caller, method: str, params: Mapping[str, Any], timeout_s: float) -> Answer | None:
+        """What the operation gives; None: they cannot tell, and whoever asks has to find out without them.
+
+        Raises: Busy: its turn did not come in time.
+        """
+        if not self._alive:
+            return None
+        try:
+            self._places.enter(min(timeout_s, self._settings.read_wait_s))
+        except TimeoutError:
+            raise Busy("too many reads are under way", hint="ask again in a moment") from None
+        try:
+            try:
+                process = self._free.get_nowait()
+            except queue.Empty:  # it was lost, and its place was not
+                return None
+            try:
+                reply = self._asked(process, caller, method, params, timeout_s)
+            except (OSError, ValueError) as error:
+                log.warning("reading process %d is given up: %s", process.pid, error or type(error).__name__)
+                self._alive -= 1
+                process.end()
+                return None
+            self._free.put(process)
+            return None if reply.get("failed") else Answer(reply["result"], reply["accessed"])
+        finally:
+            self._places.leave()
+
+    @staticmethod
+    def _asked(
+        process: _Process, caller: Caller, method: str, params: Mapping[str, Any], timeout_s: float
+    ) -> dict[str, Any]:
+        """The process's reply. Raises: OSError: it is gone, or too slow; ValueError: it does not answer in JSON."""
+        request = {"method": method, "params": params, "namespace": caller.namespace, "timeout_s": timeout_s}
+        process.line.settimeout(timeout_s + _GRACE_S)
+        process.line.sendall(wire.encode(request))
+        reply = process.replies.readline()
+        if not reply.endswith(b"\n"):
+            raise ConnectionError("it has ended")
+        told: dict[str, Any] = json.loads(reply)
+        return told
+
+    def close(self) -> None:
+        """End them all; nobody must be asking."""
+        self._alive = 0
+        while True:
+            try:
+                self._free.get_nowait().end()
+            except queue.Empty:
+                return
+
+
+def _become_reader(line: socket.socket, settings: Settings) -> NoReturn:
+    """The life of a forked process: answer what comes on `line` until its end. It must not return to the daemon's."""
+    status = 1
+    try:
+        for number in (signal.SIGINT, signal.SIGTERM):  # they are for the daemon, whose end we see
+            signal.signal(number, signal.SIG_IGN)
+        null = os.open(os.devnull, os.O_RDWR)
+        for descriptor in (0, 1):
+            os.dup2(null, descriptor)
+        os.closerange(3, line.fileno())
+        os.closerange(line.fileno() + 1, os.sysconf("SC_OPEN_MAX"))
+        _serve(line, settings)
+        status = 0
+    finally:
+        os._exit(status)
+
+
+def _serve(line: socket.socket, settings: Settings) -> None:
+    """Answer requests, one a line, until there are no more."""
+    service = Service(
+        settings=settings,
+        write=_not_here,
+        read=_not_here,
+        facts=_not_here,
+        scrub=_not_here,
+        running=_not_here,
+        changes=_not_here,
+        ask=_not_here,
+        run_code=_not_here,
+        check_code=_not_here,
+        checks=cast(Checks, None),
+        upkeep=cast(Upkeep, None),
+    )
+    snapshots: Snapshots | None = None
+    for request in line.makefile("rb"):
+        asked = json.loads(request)
+        reply: dict[str, Any] = {"failed": True}
+        with contextlib.suppress(Exception):  # the daemon tries the same itself, and tells its caller
+            snapshots = snapshots or Snapshots(settings.db_path, WordAnalyser())
+            reply = _answered(snapshots, service, asked)
+        line.sendall(wire.encode(reply))
+
+
+def _not_here(*_: Any, **__: Any) -> NoReturn:
+    raise NotImplementedError("only the daemon can do that")
+
+
+def _answered(snapshots: Snapshots, service: Service, asked: Mapping[str, Any]) -> dict[str, Any]:
+    declared = find(asked["method"])
+    arguments = declared.check(asked["params"])
+    caller = Caller(asked["namespace"])
+    snapshots.accessed.clear()
+    result = snapshots.read(
+        lambda tx: declared.handler(Context(tx, tx.now, caller, service), **arguments),
+        caller.namespace,
+        asked["timeout_s"],
+    )
+    return {"result": result, "accessed": snapshots.accessed}

@@ -1,0 +1,75 @@
+"""Reads from another process than the one that writes: one connection, with caches of its own.
+
+Above it lies the service's reading processes; below it what the store's own reads use. WAL lets it read beside the
+writer, and it never writes or checkpoints, as no reader does.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+from enhanced_memory.store.base import Analyser, Transaction
+from enhanced_memory.store.sqlite.codec import Codec
+from enhanced_memory.store.sqlite.connections import open_reader, translated
+from enhanced_memory.store.sqlite.contents import Contents
+from enhanced_memory.store.sqlite.index import FrequencyCache
+from enhanced_memory.store.sqlite.indexing import IndexQueue
+from enhanced_memory.store.sqlite.rows import Rows
+from enhanced_memory.store.sqlite.scope import Clock, Scope
+from enhanced_memory.store.sqlite.signs import Signs
+from enhanced_memory.store.sqlite.store import SQLiteTransaction, load_dictionaries, utc_now
+
+T = TypeVar("T")
+
+
+class Snapshots:
+    """A database that another process has open for writing, to be read in one thread.
+
+    `accessed` gathers the entities that were read, for whoever counts accesses; to be emptied by them.
+    """
+
+    def __init__(self, path: str, analyser: Analyser) -> None:
+        with translated():
+            self._connection = open_reader(path)
+        self._analyser = analyser
+        self._clock = Clock(utc_now)
+        self._frequencies = FrequencyCache()
+        self._signs = Signs()
+        self._dictionaries: tuple[int, int] | None = None
+        self.accessed: list[int] = []
+
+    def read(self, work: Callable[[Transaction], T], namespace: str, timeout_s: float) -> T:
+        """Run `work` on a snapshot. Raises: what `work` raises; translated errors of SQLite."""
+        connection = self._connection
+        with translated():
+            connection.deadline = time.monotonic() + timeout_s
+            connection.execute("BEGIN")
+            try:
+                self._know_dictionaries()
+                scope = Scope(
+                    connection,
+                    namespace,
+                    self._clock.now(),
+                    self._contents,
+                    self._rows,
+                    self._analyser,
+                    IndexQueue(),
+                    self._signs,
+                    self.accessed.extend,
+                )
+                return work(SQLiteTransaction(scope, self._frequencies))
+            finally:
+                connection.deadline = float("inf")
+                connection.execute("ROLLBACK")
+
+    def _know_dictionaries(self) -> None:
+        """Begin anew with the dictionaries of this snapshot if one was made or dropped since the last."""
+        found = self._connection.execute("SELECT count(*), max(id) FROM dictionaries").fetchone()
+        if found != self._dictionaries:
+            codec = Codec()
+            load_dictionaries(self._connection, codec)
+            self._contents = Contents(codec)
+            self._rows = Rows(self._contents)
+            self._dictionaries = found
