@@ -486,6 +486,7 @@ class SystemHealth(TypedDict):
 
     total_entities counts those of all namespaces, and is null where the database cannot be read. Sizes in MiB, of the
     daemon and its database; cpu_percent 100 is one processor; queue_depth counts the writes that wait.
+    reading counts the processes beside the daemon that answer searches, and the searches they answered.
     """
 
     status: Literal["healthy", "degraded", "failing"]
@@ -499,6 +500,7 @@ class SystemHealth(TypedDict):
     uptime_s: float
     connections: int
     queue_depth: int
+    reading: dict[str, int]
     requests: dict[str, RequestFigures]
     last_backup: str | None
     integrity: dict[str, Any]

@@ -72,6 +72,7 @@ def get_system_health(ctx: Context) -> SystemHealth:
         "uptime_s": facts["uptime_s"],
         "connections": facts["connections"],
         "queue_depth": facts["queue_depth"],
+        "reading": facts["reading"],
         "requests": facts["requests"],
         "last_backup": last_backup,
         "integrity": integrity,

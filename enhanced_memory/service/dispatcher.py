@@ -340,6 +340,7 @@ class MemoryDBService:
             "requests": self.tally.told(),
             "watchdog_s": self.gauges.watchdog_s,
             "watchdog_late_s": time.monotonic() - self.gauges.alive_at,
+            "reading": self._readers.told() if self._readers is not None else {"processes": 0, "answered": 0},
             **self._vitals.figures(),
             "version": __version__,
             "sandbox": self._sandbox.confinement_report(),

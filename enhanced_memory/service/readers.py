@@ -17,6 +17,7 @@ import os
 import queue
 import signal
 import socket
+import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import IO, Any, Final, NoReturn, cast
@@ -72,7 +73,9 @@ class Readers:
         self._settings = settings
         self._places = Turns(settings.read_processes)
         self._free: queue.SimpleQueue[_Process] = queue.SimpleQueue()
+        self._lock = threading.Lock()
         self._alive = 0
+        self._answered = 0
         if settings.read_processes:
             find("search_nodes")  # loaded before the fork, so that all share it
             gc.freeze()
@@ -107,13 +110,19 @@ class Readers:
                 reply = self._asked(process, caller, method, params, timeout_s)
             except (OSError, ValueError) as error:
                 log.warning("reading process %d is given up: %s", process.pid, error or type(error).__name__)
-                self._alive -= 1
+                with self._lock:
+                    self._alive -= 1
                 process.end()
                 return None
             self._free.put(process)
+            self._answered += 1  # threads may count past one another; it is told, and nothing depends on it
             return None if reply.get("failed") else Answer(reply["result"], reply["accessed"])
         finally:
             self._places.leave()
+
+    def told(self) -> dict[str, int]:
+        """processes: how many there are; answered: what they have answered since the start, about."""
+        return {"processes": self._alive, "answered": self._answered}
 
     @staticmethod
     def _asked(

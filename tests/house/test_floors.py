@@ -183,7 +183,7 @@ def test_only_the_dispatcher_and_the_programs_beside_it_reach_past_the_protocol_
         for found in every_import()
         if found.target.startswith(engine) and not found.importer.startswith(engine)
     }
-    assert reaching == {f"{PACKAGE}.service.dispatcher", f"{PACKAGE}.service.offline"}
+    assert reaching == {f"{PACKAGE}.service.{module}" for module in ("dispatcher", "offline", "readers")}
 
 
 @pytest.mark.parametrize("library", ["sqlite3", "pickle"])
