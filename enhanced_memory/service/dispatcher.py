@@ -31,7 +31,7 @@ from enhanced_memory.errors import (
     ShuttingDown,
     TimedOut,
 )
-from enhanced_memory.registry import After, Operation, find, is_operation
+from enhanced_memory.registry import After, Operation, find, is_loaded, load_first
 from enhanced_memory.sandbox.supervisor import Supervisor
 from enhanced_memory.service.allowance import Allowance
 from enhanced_memory.service.analyser import WordAnalyser
@@ -107,6 +107,7 @@ class MemoryDBService:
         self.settings = settings or Settings.load()
         wanted = self.settings.embedder
         meaning_is_on = self.settings.semantic == "auto" and (embedder is not None or is_installed(wanted))
+        load_first()
         self.gauges = Gauges()
         self.running = Running()
         self.tally = Tally()
@@ -171,7 +172,7 @@ class MemoryDBService:
         if isinstance(request, Mapping) and "id" in request:
             reply["id"] = request["id"]
         method = request.get("method") if isinstance(request, Mapping) else None
-        if not isinstance(method, str) or not is_operation(method):
+        if not isinstance(method, str) or not is_loaded(method):
             method = UNKNOWN
         self.tally.note(method, reply.get("code", OK), time.perf_counter() - began)
         return reply
