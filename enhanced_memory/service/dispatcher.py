@@ -24,6 +24,7 @@ from enhanced_memory.context import Caller, Context, Service
 from enhanced_memory.embedding.base import MINILM, Embedder, is_installed, open_embedder
 from enhanced_memory.errors import (
     Busy,
+    Corrupt,
     EnhancedMemoryError,
     Internal,
     InvalidParams,
@@ -163,6 +164,8 @@ class MemoryDBService:
             reply = {"success": True, **self._answer(wire.as_request(request))}
         except EnhancedMemoryError as error:
             reply = error.reply()
+            if isinstance(error, Corrupt):
+                self.upkeep.note_damage()
         except Exception:
             number = uuid.uuid4().hex[:12]
             log.exception("request %s met a defect", number)
@@ -331,6 +334,8 @@ class MemoryDBService:
             "sandbox": self._sandbox.confinement_report(),
             "last_backup": self.upkeep.last_backup(),
             "integrity": self.upkeep.integrity(),
+            "log_cut_at": self.upkeep.log_cut_at(),
+            "damage_met_at": self.upkeep.damage_met_at(),
             "read_only": self._store.read_only,
         }
 
