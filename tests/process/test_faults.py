@@ -318,7 +318,7 @@ def test_a_defect_of_the_tables_is_corrupt_and_no_internal_error(start_daemon: S
     assert daemon.ask("ping")["success"]
 
 
-def test_a_damaged_index_is_told_as_such_and_is_made_anew_on_demand(start_daemon: StartDaemon) -> None:
+def test_a_damaged_index_is_told_as_such_and_in_health_and_is_made_anew_on_demand(start_daemon: StartDaemon) -> None:
     daemon = start_daemon()
     assert daemon.ask("create_entities", create(*map(str, range(50)), text="zebra"))["success"]
     assert daemon.end(signal.SIGTERM) == 0
@@ -327,5 +327,9 @@ def test_a_damaged_index_is_told_as_such_and_is_made_anew_on_demand(start_daemon
     daemon = start_daemon()
     reply = daemon.ask("search_nodes", {"query": "zebra"})
     assert (reply["code"], "verify --repair" in reply["hint"]) == ("corrupt", True)
+    health = daemon.ask("get_system_health")
+    assert health["status"] == "degraded"
+    assert "met damaged data" in health["reasons"][0]
     assert daemon.ask("verify_database", {"repair": True})["ok"]
     assert daemon.ask("search_nodes", {"query": "zebra"})["count"] == 10
+    assert daemon.ask("get_system_health")["reasons"] == []
