@@ -16,6 +16,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import datetime
 from typing import Any, TypeVar, cast
 
@@ -154,14 +155,15 @@ class MemoryDBService:
             self._scheduler = Scheduler(self._store, self.handle_request, hours, clock)
             self._scheduler.start()
 
-    def handle_request(self, request: Mapping[str, Any]) -> dict[str, Any]:
+    def handle_request(self, request: Mapping[str, Any], gone: Callable[[], bool] | None = None) -> dict[str, Any]:
         """The reply to one request: {"success": True, ...} or {"success": False, "error", "code", ...}; never raises.
 
-        The request: method, params = {}, id, namespace = "default", client, request_id. `id` is echoed.
+        The request: method, params = {}, id, namespace = "default", client, request_id. `id` is echoed. `gone` tells
+        whether whoever asked has left.
         """
         began = time.perf_counter()
         try:
-            reply = {"success": True, **self._answer(wire.as_request(request))}
+            reply = {"success": True, **self._answer(wire.as_request(request), gone)}
         except EnhancedMemoryError as error:
             reply = error.reply()
             if isinstance(error, Corrupt):
@@ -228,12 +230,14 @@ class MemoryDBService:
 
     # -------------------------------------------------------------------------------------------- the road of a request
 
-    def _answer(self, request: Mapping[str, Any]) -> dict[str, Any]:
+    def _answer(self, request: Mapping[str, Any], gone: Callable[[], bool] | None) -> dict[str, Any]:
         self._refuse_when_ending()
         declared = find(request["method"])
         params = dict(request["params"])
         request_id = self._request_id(declared, request, params)
         caller = Caller(request.get("namespace") or self.settings.namespace, request.get("client"))
+        if gone is not None:
+            caller = replace(caller, gone=gone)
         return self._carried_out(declared, caller, params, request_id)
 
     def _refuse_when_ending(self) -> None:

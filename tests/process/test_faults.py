@@ -295,6 +295,20 @@ def test_clients_that_vanish_in_the_middle_of_a_request_leave_nothing_half_done(
     assert names(daemon) == {"z"}
 
 
+def test_code_ends_when_its_client_has_gone_and_not_when_that_only_sends_no_more(start_daemon: StartDaemon) -> None:
+    daemon = start_daemon()
+    endless = {"method": "execute_code", "params": {"code": "while True: pass", "timeout_s": 30}}
+    for _ in range(4):  # every place for code
+        with daemon.connect() as leaving:
+            leaving.sendall(json.dumps(endless).encode() + b"\n")
+    with daemon.connect() as waiting:
+        waiting.settimeout(20)  # less than those four would have taken
+        code = {"method": "execute_code", "params": {"code": "result = 1 + 1", "timeout_s": 30}}
+        waiting.sendall(json.dumps(code).encode())
+        waiting.shutdown(socket.SHUT_WR)
+        assert json.loads(waiting.makefile("rb").readline())["result"] == 2
+
+
 def test_a_client_that_does_not_read_its_replies_holds_up_nobody(start_daemon: StartDaemon) -> None:
     reader = start_daemon("--reply-timeout-s", "0.5")
     assert reader.ask("create_entities", create(*map(str, range(500)), text="long " * 100))["success"]
