@@ -17,16 +17,23 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
+def _waits() -> bool:
+    """Of a caller of whom nothing else is known."""
+    return False
+
+
 @dataclass(frozen=True)
 class Caller:
     """Who asks: the namespace the request works in, and the name the client gave itself, if it gave one.
 
     `code`: code asks that a client had executed; `client` is `sandbox` then, and whatever is written says so.
+    `gone` tells whether the client has hung up, so that nobody waits for the answer.
     """
 
     namespace: str = "default"
     client: str | None = None
     code: bool = False
+    gone: Callable[[], bool] = field(default=_waits, compare=False)
 
 
 class Meaning(Protocol):

@@ -11,17 +11,18 @@ import difflib
 import importlib
 import inspect
 import pkgutil
+import sys
 import threading
 import typing
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, create_model
 from pydantic.fields import FieldInfo
 
-from enhanced_memory.errors import InvalidParams, TooLarge, UnknownMethod
+from enhanced_memory.errors import Busy, InvalidParams, TooLarge, UnknownMethod
 
 _REPLY_PROPERTIES: dict[str, Any] = {
     "success": {"type": "boolean"},
@@ -192,7 +193,7 @@ def operations() -> Mapping[str, Operation]:
     global _in_order
     if not _in_order:
         _load(None)
-        modules = _modules(_LISTED_FIRST)
+        modules = [f"{_PACKAGE}.{module}" for module in _modules(_LISTED_FIRST)]
         declared = sorted(
             _loaded.values(),
             key=lambda each: (modules.index(each.handler.__module__), each.handler.__code__.co_firstlineno),
@@ -204,7 +205,7 @@ def operations() -> Mapping[str, Operation]:
 def find(name: str) -> Operation:
     """The operation called `name`; of the modules that are not loaded yet, only those up to its own are.
 
-    Raises: UnknownMethod: there is none; the hint names the nearest.
+    Raises: UnknownMethod: there is none; the hint names the nearest. Busy: it cannot be loaded just now.
     """
     found = _found(name)
     if found is not None:
@@ -214,9 +215,9 @@ def find(name: str) -> Operation:
     raise UnknownMethod(f"there is no operation {name[:100]!r}", hint=hint)
 
 
-def is_operation(name: str) -> bool:
-    """Whether there is an operation called `name`."""
-    return _found(name) is not None
+def is_loaded(name: str) -> bool:
+    """Whether an operation called `name` is there and was asked for already; loads nothing."""
+    return name in _loaded
 
 
 def _found(name: str) -> Operation | None:
@@ -227,20 +228,45 @@ def _found(name: str) -> Operation | None:
     return found
 
 
+def load_first() -> None:
+    """Load the operations that are asked most, so that none of them can fail for want of a descriptor or of memory.
+
+    What modules there are is found out as well: without a descriptor a folder seems empty.
+    """
+    _all_modules()
+    for module in _LOADED_FIRST:
+        _import(module)
+
+
 def _load(name: str | None) -> None:
-    """Load modules of operations until one called `name` is among them; all of them if none is."""
+    """Load modules of operations until one called `name` is among them; all of them if none is. Raises: Busy."""
+    for module in _modules(_LOADED_FIRST):
+        if name in _loaded:
+            return
+        _import(module)
+
+
+def _import(module: str) -> None:
+    """Load one module of operations to its last line. Raises: Busy: the system has nothing left to read it with."""
     with _loading:
-        for module in _modules(_LOADED_FIRST):
-            if name in _loaded:
-                return
-            importlib.import_module(module)
-            _loaded.update(_declared)
+        try:
+            importlib.import_module(f"{_PACKAGE}.{module}")
+        except (OSError, MemoryError) as error:
+            for name in [name for name, each in _declared.items() if each.handler.__module__ not in sys.modules]:
+                del _declared[name]  # of a module that was given up, and is read again from its first line
+            raise Busy(f"the operation cannot be loaded just now ({error})", hint="ask again in a moment") from error
+        _loaded.update(_declared)
 
 
 def _modules(first: tuple[str, ...]) -> list[str]:
     """The modules of operations, and those they share: `first`, then the others by name."""
-    names = [module.name for module in pkgutil.iter_modules(importlib.import_module(_PACKAGE).__path__)]
-    return [f"{_PACKAGE}.{name}" for name in (*first, *sorted(set(names) - set(first)))]
+    return [*first, *sorted(_all_modules() - set(first))]
+
+
+@cache
+def _all_modules() -> frozenset[str]:
+    package = importlib.import_module(_PACKAGE)
+    return frozenset(module.name for module in pkgutil.iter_modules(package.__path__))
 
 
 def argument_name(parameter: str) -> str:

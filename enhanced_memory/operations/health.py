@@ -49,6 +49,8 @@ def get_system_health(ctx: Context) -> SystemHealth:
             writable=condition.writable,
             unreadable=unreadable,
             integrity=str(integrity.get("status")),
+            log_cut_at=facts.get("log_cut_at"),
+            damage_met_at=facts.get("damage_met_at"),
             queue_depth=facts["queue_depth"],
             queue_places=service.settings.max_queue,
             writer_quiet_s=condition.writer_quiet_s,

@@ -55,7 +55,9 @@ def executed(
         for declared in operations().values()
         if not declared.administrative and not (read_only and declared.writes)
     }
-    outcome = ctx.service.run_code(code, context_vars=variables, timeout_s=timeout_s, functions=functions, call=call)
+    outcome = ctx.service.run_code(
+        code, context_vars=variables, timeout_s=timeout_s, functions=functions, call=call, gone=caller.gone
+    )
     return {
         "result": outcome.result,
         "stdout": outcome.stdout,

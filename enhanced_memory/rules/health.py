@@ -45,8 +45,9 @@ class Signs:
     """What is known of the service. Bytes, seconds; None where it cannot be told, or is not there.
 
     `time`, `first_memory`, `newest_change` and `last_backup` are UTC, ISO 8601. `unreadable` is why the store could not
-    be read just now. `integrity` is ok, unknown or bad, or any other word where nobody checks. `watchdog_late_s` is the
-    time since the watchdog was last content, `watchdog_s` how long it may be.
+    be read just now. `integrity` is ok, unknown or bad, or any other word where nobody checks; `log_cut_at` is when it
+    was found that the log had lost writes, `damage_met_at` when a request met damaged data last, each unless checked
+    since. `watchdog_late_s` is the time since the watchdog was last content, `watchdog_s` how long it may be.
     """
 
     time: str
@@ -57,6 +58,8 @@ class Signs:
     writable: bool = True
     unreadable: str | None = None
     integrity: str = "ok"
+    log_cut_at: str | None = None
+    damage_met_at: str | None = None
     queue_depth: int = 0
     queue_places: int = 1
     writer_quiet_s: float = 0.0
@@ -101,6 +104,23 @@ def _of_the_store(signs: Signs) -> list[tuple[Status, str]]:
         found.append(("failing", "The database failed its check: restore the newest good backup."))
     elif signs.integrity == "unknown":
         found.append(("degraded", "Whether the database is intact is not known: run verify_database."))
+    if signs.log_cut_at is not None:
+        found.append(
+            (
+                "degraded",
+                "The database's log was cut off, damaged or removed while no daemon ran, as the start of "
+                f"{signs.log_cut_at} found: what was written last before that may be missing. Compare with the newest "
+                "backup; verify_database checks what is there, and ends this notice.",
+            )
+        )
+    if signs.damage_met_at is not None:
+        found.append(
+            (
+                "degraded",
+                f"A request met damaged data at {signs.damage_met_at}: run verify_database, with repair where the "
+                "search index is damaged; else restore the newest good backup.",
+            )
+        )
     return found
 
 

@@ -11,6 +11,7 @@ import importlib.util
 import json
 import keyword
 import queue
+import select
 import signal
 import socket
 import subprocess
@@ -35,6 +36,7 @@ from enhanced_memory.errors import (
     SandboxRejected,
     SandboxTimeout,
     ShuttingDown,
+    TimedOut,
     TooLarge,
 )
 from enhanced_memory.sandbox import confinement, frames, limits
@@ -45,6 +47,9 @@ START_WITHIN_S: Final = 30.0
 
 _END_WITHIN_S: Final = 5.0
 """From the hard limit to the zygote's word that the worker has ended."""
+
+_LOOK_EVERY_S: Final = 0.25
+"""How often to ask whether somebody still waits for a run."""
 
 _LAYERS: Final = ("guards", "process", *confinement.LAYERS)
 
@@ -57,6 +62,11 @@ sys.path[:0] = sys.argv[2:]
 from enhanced_memory.sandbox.zygote import main
 main(int(sys.argv[1]))
 """
+
+
+def _waited_for() -> bool:
+    """Of a run whose asker always waits."""
+    return False
 
 
 @dataclass(frozen=True)
@@ -94,23 +104,25 @@ class Supervisor:
         timeout_s: float = limits.MAX_TIMEOUT_S,
         functions: Mapping[str, Sequence[str]],
         call: Callable[[str, dict[str, Any]], Any],
+        gone: Callable[[], bool] = _waited_for,
     ) -> Outcome:
         """Execute `code` and wait for its end: at most `timeout_s` and half a second, and the wait for a place before.
 
         `context_vars` are variables the code finds, JSON data. `functions` are the operations it can call, by name
         with their parameter names in order; `call(name, arguments)` carries one out, in this thread, and gives JSON
-        data or raises an EnhancedMemoryError, which the code meets as an OperationError.
+        data or raises an EnhancedMemoryError, which the code meets as an OperationError. `gone` is asked now and then
+        whether nobody waits for the outcome any more; then the run ends.
 
         Raises: SandboxRejected, SandboxError, SandboxTimeout, SandboxMemory: as they say.
                 InvalidParams: `timeout_s` outside 0.1 to 30, or a variable that cannot have its name.
                 TooLarge: the code is over 256 KiB, or with its variables over 16 MiB.
-                Busy: 4 runs go on and 16 wait, or no place came free in time. ShuttingDown: closed.
+                Busy: 4 runs go on and 16 wait, or no place came free in time. ShuttingDown: closed. TimedOut: `gone`.
                 Internal: the sandbox cannot be started.
         """
         request = _checked(code, context_vars or {}, timeout_s, functions)
         with self._place():
             zygote = self._ready()
-            return _Run(zygote, timeout_s, functions, call).converse(request)
+            return _Run(zygote, timeout_s, functions, call, gone).converse(request)
 
     def check(self, code: str) -> None:
         """Compile `code` as `run` would and execute nothing of it; in a worker, since source can harm a compiler.
@@ -120,7 +132,7 @@ class Supervisor:
         """
         request = _checked(code, {}, limits.CHECK_S, {}, only_compile=True)
         with self._place():
-            _Run(self._ready(), limits.CHECK_S, {}, _no_operation).converse(request)
+            _Run(self._ready(), limits.CHECK_S, {}, _no_operation, _waited_for).converse(request)
 
     def confinement_report(self) -> dict[str, Any]:
         """How code is held: {"isolation": kernel, partial or language, "layers": {name: "on" or "missing"}}.
@@ -242,22 +254,26 @@ class _Run:
         timeout_s: float,
         functions: Mapping[str, Sequence[str]],
         call: Callable[[str, dict[str, Any]], Any],
+        gone: Callable[[], bool],
     ) -> None:
         self._zygote = zygote
         self._timeout_s = timeout_s
         self._functions = functions
         self._call = call
+        self._gone = gone
         self._calls: Counter[str] = Counter()
         self._entities = 0
 
     def converse(self, request: bytes) -> Outcome:
-        """Do the run and wait until its worker is gone."""
+        """Do the run and wait until its worker is gone. Raises: as `Supervisor.run`."""
         started_at = time.monotonic()
         pipe, watch = self._zygote.start(self._timeout_s)
         with pipe, watch:
-            last = self._until_last(pipe, request)
-            elapsed_s = time.monotonic() - started_at
-            end = self._zygote.end_of_run(watch)
+            try:
+                last = self._until_last(pipe, request)
+            finally:
+                elapsed_s = time.monotonic() - started_at
+                end = self._zygote.end_of_run(watch)
         try:
             return self._outcome(last, end, elapsed_s)
         except CodeError as error:
@@ -265,14 +281,19 @@ class _Run:
             raise
 
     def _until_last(self, pipe: socket.socket, request: bytes) -> dict[str, Any] | None:
-        """The worker's last message, its calls answered meanwhile; None where it ended without one or sent nonsense."""
+        """The worker's last message, its calls answered meanwhile; None where it ended without one or sent nonsense.
+
+        Raises: TimedOut: nobody waits for it any more.
+        """
         # The zygote kills at the hard limit; this bound is for a zygote that does not.
-        pipe.settimeout(self._timeout_s + limits.GRACE_S + _END_WITHIN_S)
+        bound_s = self._timeout_s + limits.GRACE_S + _END_WITHIN_S
+        pipe.settimeout(bound_s)
         outgoing = request
         while True:
             # A worker that is gone takes nothing any more, but its last message may be there to be read.
             with contextlib.suppress(OSError):
                 pipe.sendall(outgoing)
+            self._await(pipe, bound_s)
             try:
                 message = frames.receive(pipe.recv, limits.MAX_FROM_WORKER_BYTES)
             except (OSError, ParseError):
@@ -283,6 +304,15 @@ class _Run:
                 outgoing = self._answer(message.get("name"), message.get("arguments"))
             except _Overrun:
                 return None
+
+    def _await(self, pipe: socket.socket, bound_s: float) -> None:
+        """Return when the worker has said something, or `bound_s` seconds have passed. Raises: TimedOut: as above."""
+        poll = select.poll()
+        poll.register(pipe, select.POLLIN)
+        until = time.monotonic() + bound_s
+        while not poll.poll(_LOOK_EVERY_S * 1000) and time.monotonic() < until:
+            if self._gone():
+                raise TimedOut("the code was stopped, since nobody waits for its answer any more")
 
     def _answer(self, name: Any, arguments: Any) -> bytes:
         """The reply to a call of the code, whatever comes of it. Raises: _Overrun: no honest worker makes this call."""

@@ -259,7 +259,7 @@ def _place(settings: Settings, path: str | None) -> tuple[Path, str]:
     if not wanted.parent.is_dir():
         raise InvalidParams(f"path: {wanted.parent} is no folder", details=details)
     real = os.path.realpath(path)
-    if real == database or real in (f"{database}{end}" for end in ("-wal", "-shm", "-journal", ".lock")):
+    if real == database or real in (f"{database}{end}" for end in ("-wal", "-shm", "-journal", ".lock", ".mark")):
         raise InvalidParams("path: that is the database itself", hint="name another file", details=details)
     if os.path.lexists(path):
         raise AlreadyExists(f"{path} is there already", hint="name another file; a backup replaces none")
@@ -308,7 +308,7 @@ def _thinned_out(folder: Path, database: str, now: datetime) -> list[str]:
 
 def remove_with_companions(path: str | Path) -> None:
     """Remove a database file and what SQLite may have laid beside it; those that are not there are no trouble."""
-    for end in ("", "-wal", "-shm", "-journal"):
+    for end in ("", "-wal", "-shm", "-journal", ".mark"):
         with contextlib.suppress(FileNotFoundError):
             os.unlink(f"{path}{end}")
 

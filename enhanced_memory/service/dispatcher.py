@@ -16,6 +16,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import datetime
 from typing import Any, TypeVar, cast
 
@@ -24,6 +25,7 @@ from enhanced_memory.context import Caller, Context, Service
 from enhanced_memory.embedding.base import MINILM, Embedder, is_installed, open_embedder
 from enhanced_memory.errors import (
     Busy,
+    Corrupt,
     EnhancedMemoryError,
     Internal,
     InvalidParams,
@@ -31,7 +33,7 @@ from enhanced_memory.errors import (
     ShuttingDown,
     TimedOut,
 )
-from enhanced_memory.registry import After, Operation, find, is_operation
+from enhanced_memory.registry import After, Operation, find, is_loaded, load_first
 from enhanced_memory.sandbox.supervisor import Supervisor
 from enhanced_memory.service.allowance import Allowance
 from enhanced_memory.service.analyser import WordAnalyser
@@ -110,6 +112,7 @@ class MemoryDBService:
         self._readers = readers
         wanted = self.settings.embedder
         meaning_is_on = self.settings.semantic == "auto" and (embedder is not None or is_installed(wanted))
+        load_first()
         self.gauges = Gauges()
         self.running = Running()
         self.tally = Tally()
@@ -155,16 +158,19 @@ class MemoryDBService:
             self._scheduler = Scheduler(self._store, self.handle_request, hours, clock)
             self._scheduler.start()
 
-    def handle_request(self, request: Mapping[str, Any]) -> dict[str, Any]:
+    def handle_request(self, request: Mapping[str, Any], gone: Callable[[], bool] | None = None) -> dict[str, Any]:
         """The reply to one request: {"success": True, ...} or {"success": False, "error", "code", ...}; never raises.
 
-        The request: method, params = {}, id, namespace = "default", client, request_id. `id` is echoed.
+        The request: method, params = {}, id, namespace = "default", client, request_id. `id` is echoed. `gone` tells
+        whether whoever asked has left.
         """
         began = time.perf_counter()
         try:
-            reply = {"success": True, **self._answer(wire.as_request(request))}
+            reply = {"success": True, **self._answer(wire.as_request(request), gone)}
         except EnhancedMemoryError as error:
             reply = error.reply()
+            if isinstance(error, Corrupt):
+                self.upkeep.note_damage()
         except Exception:
             number = uuid.uuid4().hex[:12]
             log.exception("request %s met a defect", number)
@@ -174,7 +180,7 @@ class MemoryDBService:
         if isinstance(request, Mapping) and "id" in request:
             reply["id"] = request["id"]
         method = request.get("method") if isinstance(request, Mapping) else None
-        if not isinstance(method, str) or not is_operation(method):
+        if not isinstance(method, str) or not is_loaded(method):
             method = UNKNOWN
         self.tally.note(method, reply.get("code", OK), time.perf_counter() - began)
         return reply
@@ -227,12 +233,14 @@ class MemoryDBService:
 
     # -------------------------------------------------------------------------------------------- the road of a request
 
-    def _answer(self, request: Mapping[str, Any]) -> dict[str, Any]:
+    def _answer(self, request: Mapping[str, Any], gone: Callable[[], bool] | None) -> dict[str, Any]:
         self._refuse_when_ending()
         declared = find(request["method"])
         params = dict(request["params"])
         request_id = self._request_id(declared, request, params)
         caller = Caller(request.get("namespace") or self.settings.namespace, request.get("client"))
+        if gone is not None:
+            caller = replace(caller, gone=gone)
         return self._carried_out(declared, caller, params, request_id)
 
     def _refuse_when_ending(self) -> None:
@@ -346,6 +354,8 @@ class MemoryDBService:
             "sandbox": self._sandbox.confinement_report(),
             "last_backup": self.upkeep.last_backup(),
             "integrity": self.upkeep.integrity(),
+            "log_cut_at": self.upkeep.log_cut_at(),
+            "damage_met_at": self.upkeep.damage_met_at(),
             "read_only": self._store.read_only,
         }
 

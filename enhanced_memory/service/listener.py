@@ -14,6 +14,7 @@ import os
 import secrets
 import select
 import socket
+import sys
 import threading
 import time
 from collections import deque
@@ -73,12 +74,15 @@ class Gauges(Protocol):
 
 
 class Service(Protocol):
-    """What the listener needs of the service: an answer to each message, `id` echoed, that never fails."""
+    """What the listener needs of the service: an answer to each message, `id` echoed, that never fails.
+
+    `gone` tells whether the client has hung up, for what takes long and is for nobody then.
+    """
 
     @property
     def gauges(self) -> Gauges: ...
 
-    def handle_request(self, request: Any) -> dict[str, Any]: ...
+    def handle_request(self, request: Any, gone: Callable[[], bool]) -> dict[str, Any]: ...
 
 
 class Listener:
@@ -308,11 +312,11 @@ class Listener:
         """As `_next_reply`, with few large requests at once. Raises: Busy: there are too many already."""
         self._held.note(connection, framer.held_bytes)
         if framer.held_bytes < _LARGE_BYTES:
-            return self._next_reply(framer.next, framer)
+            return self._next_reply(connection, framer.next, framer)
         if not self._large.acquire(timeout=self._settings.operation_timeout_s):
             raise _busy("too many large requests are under way")
         try:
-            return self._next_reply(functools.partial(self._parse_alone, framer), framer)
+            return self._next_reply(connection, functools.partial(self._parse_alone, framer), framer)
         finally:
             self._large.release()
 
@@ -320,7 +324,7 @@ class Listener:
         with self._large_parsing:
             return framer.next()
 
-    def _next_reply(self, parse: Callable[[], Any], framer: wire.Framer) -> bytes | None:
+    def _next_reply(self, connection: socket.socket, parse: Callable[[], Any], framer: wire.Framer) -> bytes | None:
         """The reply to the next request, which `parse` gives, as a line; None while there is none."""
         started = time.perf_counter()
         message = None
@@ -333,7 +337,7 @@ class Listener:
             if message is wire.WAITING:
                 return None
             try:
-                reply = self._service.handle_request(message)
+                reply = self._service.handle_request(message, functools.partial(_hung_up, connection))
                 line = wire.encode(reply)
             except Exception:
                 number = secrets.token_hex(6)
@@ -434,6 +438,18 @@ def _is_ours(connection: socket.socket) -> bool:
         return wire.peer_uid(connection) in (os.geteuid(), 0)
     except OSError:  # it left already
         return False
+
+
+def _hung_up(connection: socket.socket) -> bool:
+    """Whether the client has closed its connection; one that has ended its sending only still waits for answers.
+
+    Told on Linux alone: other systems may not tell the two apart.
+    """
+    if sys.platform != "linux":
+        return False
+    poll = select.poll()
+    poll.register(connection, 0)
+    return any(event & (select.POLLHUP | select.POLLERR) for _, event in poll.poll(0))
 
 
 def _receive(connection: socket.socket, finish_by: float) -> bytes:

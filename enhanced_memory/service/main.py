@@ -24,7 +24,7 @@ from typing import Any, Final
 import click
 
 from enhanced_memory import __version__
-from enhanced_memory.errors import EnhancedMemoryError, InvalidParams, ServiceError
+from enhanced_memory.errors import Busy, EnhancedMemoryError, InvalidParams, ServiceError
 from enhanced_memory.registry import operations
 from enhanced_memory.service import systemd
 from enhanced_memory.service.dispatcher import MemoryDBService
@@ -211,7 +211,13 @@ def _start_watchdog(service: MemoryDBService) -> None:
 
 
 def _load_rest_soon() -> None:
-    timer = threading.Timer(_LOAD_REST_AFTER_S, operations)
+    def load() -> None:
+        try:
+            operations()
+        except Busy as error:
+            log.warning("%s", error.message)
+
+    timer = threading.Timer(_LOAD_REST_AFTER_S, load)
     timer.daemon = True
     timer.start()
 

@@ -269,7 +269,7 @@ def _swapped(unpacked: Path, database: Path) -> str | None:
             os.link(database, kept)
         except OSError:  # a file system without links
             os.rename(database, kept)
-    for end in ("-wal", "-journal", "-shm"):
+    for end in ("-wal", "-journal", "-shm", ".mark"):
         Path(f"{database}{end}").unlink(missing_ok=True)
     os.replace(unpacked, database)
     backups.sync_folder(database.parent)

@@ -32,6 +32,7 @@ _ANY: Final = "default"
 _TIMEOUT_S: Final = 30.0
 _BACKUP: Final = "last_backup"
 _CHECK: Final = "last_check"
+_CUT: Final = "log_cut"
 """Notes kept in the store."""
 
 _DERIVED: Final = ("index", "table index", "vector")
@@ -49,10 +50,15 @@ class Upkeep:
         self._busy = threading.Lock()
         self._closing = threading.Event()
         self._child: subprocess.Popen[str] | None = None
+        self._damage_met_at: str | None = None
         self._notes: dict[str, dict[str, Any]] = {}
         with contextlib.suppress(EnhancedMemoryError, ValueError):
-            found = self._store.read(lambda tx: {key: tx.notes.get(key) for key in (_BACKUP, _CHECK)}, _ANY, _TIMEOUT_S)
+            found = self._store.read(
+                lambda tx: {key: tx.notes.get(key) for key in (_BACKUP, _CHECK, _CUT)}, _ANY, _TIMEOUT_S
+            )
             self._notes = {key: json.loads(text) for key, text in found.items() if text is not None}
+        if self._store.log_was_cut:
+            self._note(_CUT, {"at": _stamp(datetime.now(UTC))})
 
     def backup(self, path: str | None, progress: Progress) -> dict[str, Any]:
         """Make a backup while requests go on: what backups.make returns, and raises."""
@@ -101,8 +107,26 @@ class Upkeep:
         """When the newest backup was made that is known of, wherever it is: UTC, ISO 8601, or None."""
         found = backups.listed(backups.folder_of(self._settings), self._settings.db_path)
         known = [_stamp(made.at) for made in found[-1:]]
-        noted = self._notes.get(_BACKUP, {}).get("at")
-        return max([*known, *([noted] if noted else [])], default=None)
+        noted = self._notes.get(_BACKUP)
+        if noted is not None and not _was_deleted(noted["path"]):
+            known.append(noted["at"])
+        return max(known, default=None)
+
+    def log_cut_at(self) -> str | None:
+        """When it was found that the log had lost writes, if nothing was checked since."""
+        return self._unless_checked(self._notes.get(_CUT, {}).get("at"))
+
+    def note_damage(self) -> None:
+        """A request has met damaged data."""
+        self._damage_met_at = _stamp(datetime.now(UTC))
+
+    def damage_met_at(self) -> str | None:
+        """When a request met damaged data last, if nothing was checked since."""
+        return self._unless_checked(self._damage_met_at)
+
+    def _unless_checked(self, at: str | None) -> str | None:
+        checked_at = self._notes.get(_CHECK, {}).get("at", "")
+        return at if at is not None and at > checked_at else None
 
     def integrity(self) -> dict[str, Any]:
         """What the last check found, at the start or when it was asked for: status, checked_at, problems."""
@@ -188,6 +212,11 @@ class Upkeep:
         self._notes[key] = dict(value)
         with contextlib.suppress(EnhancedMemoryError):
             self._store.write(lambda tx: tx.notes.put(key, json.dumps(value)), _ANY, _TIMEOUT_S)
+
+
+def _was_deleted(path: str) -> bool:
+    """Whether a backup is gone from a folder that is there; one on a disk that is away is not taken for deleted."""
+    return os.path.isdir(os.path.dirname(path)) and not os.path.lexists(path)
 
 
 def _stamp(moment: datetime) -> str:

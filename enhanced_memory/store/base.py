@@ -957,6 +957,10 @@ class Store(Protocol):
     def integrity(self) -> Mapping[str, str]:
         """What the check at the start found: status ok, bad or unknown, with checked_at and problem where there are."""
 
+    @property
+    def log_was_cut(self) -> bool:
+        """Whether what was acknowledged before the start is missing from the log, which somebody cut or damaged."""
+
     def gauges(self) -> Mapping[str, int]:
         """Figures of the engine: queue_depth, group_size, commits, committed_requests."""
 

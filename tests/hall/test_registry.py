@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from enhanced_memory.registry import find, is_operation, operations
+from enhanced_memory.registry import find, is_loaded, operations
 
 pytestmark = pytest.mark.process
 
@@ -55,6 +55,29 @@ print(*order)
 """
 
 
+_WITHOUT_DESCRIPTORS = """
+import os, resource
+from enhanced_memory import registry
+from enhanced_memory.errors import Busy
+registry.load_first()
+resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))
+taken = []
+try:
+    while True:
+        taken.append(os.open(os.devnull, os.O_RDONLY))
+except OSError:
+    pass
+for name in ("create_entities", "list_conflicts", "auto_extract_facts"):
+    try:
+        print(registry.find(name).name)
+    except Busy as error:
+        print(error.code)
+for descriptor in taken:
+    os.close(descriptor)
+print(registry.find("list_conflicts").name, len(registry.operations()))
+"""
+
+
 def printed(program: str) -> list[str]:
     """The lines that a program prints in an interpreter of its own, where nothing is loaded yet."""
     ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=WAIT_S, check=True)
@@ -69,10 +92,19 @@ def test_a_thread_gets_no_operation_whose_module_another_has_loaded_in_half() ->
     assert printed(_TOGETHER) == ["loaded found"]
 
 
+def test_without_a_descriptor_what_is_not_loaded_is_busy_and_is_there_afterwards() -> None:
+    assert printed(_WITHOUT_DESCRIPTORS) == [
+        "create_entities",
+        "busy",
+        "busy",
+        f"list_conflicts {len(operations())}",
+    ]
+
+
 def test_operations_are_listed_module_by_module_in_the_order_of_their_lines() -> None:
     places = [(each.handler.__module__, each.handler.__code__.co_firstlineno) for each in operations().values()]
     modules = list(dict.fromkeys(module for module, _ in places))
     assert places == sorted(places, key=lambda place: (modules.index(place[0]), place[1]))
-    assert is_operation(next(iter(operations())))
-    assert not is_operation("no_such_operation")
+    assert is_loaded(next(iter(operations())))
+    assert not is_loaded("no_such_operation")
     assert find("ping") is operations()["ping"]

@@ -477,3 +477,18 @@ def test_threads_that_write_when_damage_is_found_are_all_answered(tmp_path: Path
         assert set(failures) <= {"ReadOnly"}
         with pytest.raises(Exception, match="made up"):
             store.write(lambda tx: tx.notes.put("a", "b"), "default", 10.0)
+
+
+def test_a_backup_that_was_deleted_since_is_no_backup_and_one_on_a_disk_that_is_away_is_one(
+    service: MemoryDBService, ask: Any, tmp_path: Path
+) -> None:
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    assert ask("backup", path=str(disk / "taken along.db.gz"))["success"]
+    made_at = service.upkeep.last_backup()
+    assert made_at is not None
+    disk.rename(tmp_path / "away")
+    assert service.upkeep.last_backup() == made_at
+    (tmp_path / "away").rename(disk)
+    (disk / "taken along.db.gz").unlink()
+    assert service.upkeep.last_backup() is None

@@ -77,6 +77,73 @@ def test_a_log_removed_under_the_daemon_loses_nothing_that_was_acknowledged(star
     assert "before" in names(start_daemon())
 
 
+def _cut(log: Path) -> None:
+    os.truncate(log, log.stat().st_size // 2)
+
+
+def _change(log: Path, place: float) -> None:
+    changed = bytearray(log.read_bytes())
+    changed[int(place * len(changed))] ^= 1
+    log.write_bytes(changed)
+
+
+LOG_DAMAGE: dict[str, Callable[[Path], None]] = {
+    "cut in half": _cut,
+    "cut to nothing": lambda log: os.truncate(log, 0),
+    "without its last byte": lambda log: os.truncate(log, log.stat().st_size - 1),
+    "a bit of its header": lambda log: _change(log, 0),
+    "a bit in the middle": lambda log: _change(log, 0.5),
+    "removed": Path.unlink,
+}
+
+
+@pytest.mark.parametrize("damage", LOG_DAMAGE)
+def test_a_log_that_was_damaged_after_a_kill_is_told_until_somebody_has_looked(
+    damage: str, start_daemon: StartDaemon, home: Path
+) -> None:
+    daemon = start_daemon()
+    for number in range(10):
+        assert daemon.ask("create_entities", create(f"thing {number}"))["success"]
+    daemon.end(signal.SIGKILL)
+    LOG_DAMAGE[damage](daemon.db.with_name(f"{daemon.db.name}-wal"))
+    daemon = start_daemon()
+    assert len(names(daemon)) < 10
+    for _ in range(2):
+        health = daemon.ask("get_system_health")
+        assert health["status"] == "degraded"
+        assert "log was cut off, damaged or removed" in health["reasons"][0]
+        assert daemon.ask("create_entities", create("later"))["success"]
+        daemon.end(signal.SIGTERM)
+        daemon = start_daemon()  # the notice outlives it
+    assert daemon.ask("verify_database")["ok"]
+    assert daemon.ask("get_system_health")["reasons"] == []
+    assert daemon.end(signal.SIGTERM) == 0
+    assert not daemon.db.with_name(f"{daemon.db.name}.mark").exists()
+
+
+def test_a_kill_at_any_time_is_no_damage_of_the_log(start_daemon: StartDaemon) -> None:
+    daemon = start_daemon()
+    for number in range(4):
+        for size in (1, 300):  # a few pages, and enough for the log to be emptied when it is idle
+            entities = create(*(f"{number} {size} {each}" for each in range(size)))
+            assert daemon.ask("create_entities", entities)["success"]
+            daemon.end(signal.SIGKILL)
+            daemon = start_daemon()
+            assert daemon.ask("get_system_health")["reasons"] == []
+    assert daemon.ask("get_memory_status")["total_entities"] == 4 * 301
+
+
+def test_a_database_behind_a_symbolic_link_is_served(start_daemon: StartDaemon, short_folder: Path) -> None:
+    (short_folder / "elsewhere").mkdir()
+    link = short_folder / "link.db"
+    link.symlink_to(short_folder / "elsewhere" / "memory.db")
+    daemon = start_daemon(db=link)
+    assert daemon.ask("create_entities", create("before"))["success"]
+    daemon.end(signal.SIGKILL)
+    assert names(start_daemon(db=link)) == {"before"}
+    assert link.is_symlink()
+
+
 def test_a_socket_removed_under_the_daemon_is_there_again(start_daemon: StartDaemon) -> None:
     daemon = start_daemon()
     daemon.socket_path.unlink()
@@ -228,6 +295,20 @@ def test_clients_that_vanish_in_the_middle_of_a_request_leave_nothing_half_done(
     assert names(daemon) == {"z"}
 
 
+def test_code_ends_when_its_client_has_gone_and_not_when_that_only_sends_no_more(start_daemon: StartDaemon) -> None:
+    daemon = start_daemon()
+    endless = {"method": "execute_code", "params": {"code": "while True: pass", "timeout_s": 30}}
+    for _ in range(4):  # every place for code
+        with daemon.connect() as leaving:
+            leaving.sendall(json.dumps(endless).encode() + b"\n")
+    with daemon.connect() as waiting:
+        waiting.settimeout(20)  # less than those four would have taken
+        code = {"method": "execute_code", "params": {"code": "result = 1 + 1", "timeout_s": 30}}
+        waiting.sendall(json.dumps(code).encode())
+        waiting.shutdown(socket.SHUT_WR)
+        assert json.loads(waiting.makefile("rb").readline())["result"] == 2
+
+
 def test_a_client_that_does_not_read_its_replies_holds_up_nobody(start_daemon: StartDaemon) -> None:
     reader = start_daemon("--reply-timeout-s", "0.5")
     assert reader.ask("create_entities", create(*map(str, range(500)), text="long " * 100))["success"]
@@ -251,7 +332,7 @@ def test_a_defect_of_the_tables_is_corrupt_and_no_internal_error(start_daemon: S
     assert daemon.ask("ping")["success"]
 
 
-def test_a_damaged_index_is_told_as_such_and_is_made_anew_on_demand(start_daemon: StartDaemon) -> None:
+def test_a_damaged_index_is_told_as_such_and_in_health_and_is_made_anew_on_demand(start_daemon: StartDaemon) -> None:
     daemon = start_daemon()
     assert daemon.ask("create_entities", create(*map(str, range(50)), text="zebra"))["success"]
     assert daemon.end(signal.SIGTERM) == 0
@@ -260,5 +341,9 @@ def test_a_damaged_index_is_told_as_such_and_is_made_anew_on_demand(start_daemon
     daemon = start_daemon()
     reply = daemon.ask("search_nodes", {"query": "zebra"})
     assert (reply["code"], "verify --repair" in reply["hint"]) == ("corrupt", True)
+    health = daemon.ask("get_system_health")
+    assert health["status"] == "degraded"
+    assert "met damaged data" in health["reasons"][0]
     assert daemon.ask("verify_database", {"repair": True})["ok"]
     assert daemon.ask("search_nodes", {"query": "zebra"})["count"] == 10
+    assert daemon.ask("get_system_health")["reasons"] == []

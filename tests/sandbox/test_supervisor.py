@@ -26,6 +26,7 @@ from enhanced_memory.errors import (
     SandboxRejected,
     SandboxTimeout,
     ShuttingDown,
+    TimedOut,
     TooLarge,
 )
 from enhanced_memory.sandbox import frames, limits
@@ -267,6 +268,22 @@ def test_code_that_swallows_its_limit_is_killed_and_its_call_answered_late_harms
         return []
 
     assert isinstance(cell.failure("search_nodes('x')", call=late, timeout_s=0.2), SandboxTimeout)
+    assert cell.run("result = 1").result == 1
+
+
+def test_a_run_that_nobody_waits_for_any_more_is_ended(cell: Cell) -> None:
+    gone = threading.Event()
+    calls: list[str] = []
+
+    def leave(name: str, arguments: dict[str, Any]) -> Any:
+        calls.append(name)
+        gone.set()
+        return call(name, arguments)
+
+    endless = "search_nodes('tea')\nwhile True: pass"
+    with pytest.raises(TimedOut, match="nobody waits"):
+        cell.run(endless, timeout_s=30, call=leave, gone=gone.is_set)
+    assert calls == ["search_nodes"]
     assert cell.run("result = 1").result == 1
 
 

@@ -37,7 +37,7 @@ class Service:
         self.entered = threading.Semaphore(0)
         self.let_go = threading.Event()
 
-    def handle_request(self, request: Any) -> dict[str, Any]:
+    def handle_request(self, request: Any, gone: Callable[[], bool]) -> dict[str, Any]:
         try:
             known = wire.as_request(request)
         except EnhancedMemoryError as error:

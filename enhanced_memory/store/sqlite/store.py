@@ -52,6 +52,7 @@ from enhanced_memory.store.sqlite.entities import SQLiteEntities
 from enhanced_memory.store.sqlite.history import SQLiteHistory
 from enhanced_memory.store.sqlite.index import FrequencyCache, SQLiteIndex
 from enhanced_memory.store.sqlite.indexing import IndexQueue, entity_and_slot
+from enhanced_memory.store.sqlite.logmark import LogMark
 from enhanced_memory.store.sqlite.notes import SQLiteNotes
 from enhanced_memory.store.sqlite.opening import open_database
 from enhanced_memory.store.sqlite.relations import SQLiteRelations
@@ -204,6 +205,7 @@ class SQLiteStore:
         max_queue: int = 1_024,
         clock: Callable[[], datetime] = utc_now,
     ) -> None:
+        path = os.path.realpath(path)  # SQLite keeps the log beside the file itself, not beside a link to it
         self._path = path
         self._analyser = analyser
         self._clock = Clock(clock)
@@ -229,7 +231,10 @@ class SQLiteStore:
         self._writer: Writer | None = None
         self._checker: threading.Thread | None = None
         self._checking: Connection | None = None
+        self._mark: LogMark | None = None
+        self._log_was_cut = False
         if opened.writer is not None:
+            self._mark = self._compared(opened.writer)
             self._prepare(opened.writer)
         self._reader_places = Turns(readers)
         self._read_wait_s = read_wait_s
@@ -311,7 +316,7 @@ class SQLiteStore:
             self._drop_dictionaries(connection, texts)
             connection.execute("INSERT INTO search_index (search_index) VALUES ('optimize')")
             connection.execute("VACUUM")
-            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+            self._empty_log(connection)
 
         self._open_writer().submit(work, timeout_s, alone=True)
 
@@ -361,6 +366,11 @@ class SQLiteStore:
         with self._accesses_lock:
             self._accesses.update(ids)
 
+    @property
+    def log_was_cut(self) -> bool:
+        """Whether the log had lost acknowledged writes when the store was opened."""
+        return self._log_was_cut
+
     def gauges(self) -> Mapping[str, int]:
         """queue_depth: writes that wait; group_size: those committed together last; and counts since the start."""
         return {
@@ -402,8 +412,12 @@ class SQLiteStore:
             self._checker.join()
         for connection in self._opened_readers:
             connection.close()
+        if self._mark is not None:
+            self._mark.forget()
         if self._writer_connection is not None:
             self._writer_connection.close()  # the last to close checkpoints and removes the write-ahead log
+        if self._mark is not None:
+            self._mark.close()
 
     # -------------------------------------------------------------------------------------- the writer's other chores
 
@@ -417,17 +431,20 @@ class SQLiteStore:
         self._index_queue.flush(connection)
 
     def check_files(self, connection: Connection) -> None:
-        """Raises: ReadOnly: the database's file or its log was removed or replaced by another since it was opened.
+        """Note how far the log goes, for the next start to compare.
 
+        Raises: ReadOnly: the database's file or its log was removed or replaced by another since it was opened.
         Whoever starts next would not find what is written from now on. What lies in a log that was removed is brought
         into the database's file first, so that nothing acknowledged is lost.
         """
         path = self._displaced()
         if path is None:
+            if self._mark is not None:
+                self._mark.note()
             return
         if path != self._path:
             with suppress(sqlite3.Error):
-                connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+                self._empty_log(connection)
         raise ReadOnly(
             f"{path} was removed or replaced while the daemon had it open, so nothing more is written",
             hint="reading goes on; put the file back, or take a backup and stop the daemon, which starts anew",
@@ -472,9 +489,15 @@ class SQLiteStore:
         try:
             _, frames, _ = connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
             if frames >= _LOG_FRAMES:
-                connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+                self._empty_log(connection)
         finally:
             connection.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
+
+    def _empty_log(self, connection: Connection) -> None:
+        """Bring the write-ahead log into the database, and cut it to nothing."""
+        if self._mark is not None:
+            self._mark.forget()
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
 
     # ------------------------------------------------------------------------------------------------------- helpers
 
@@ -528,6 +551,16 @@ class SQLiteStore:
                     raise
             self._read_only = f"it fails its check: {cause}"
             self._integrity = self._checked(str(cause))
+
+    def _compared(self, connection: Connection) -> LogMark:
+        """The mark of the log, once the log was held against the one that the last end left."""
+        with translated():
+            connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()  # so that the log is open
+        mark = LogMark(self._path)
+        if mark.log_was_cut():
+            self._log_was_cut = True
+            log.error("the log of %s was cut off, damaged or removed since it was written; writes are lost", self._path)
+        return mark
 
     def _checked(self, problem: str | None) -> dict[str, str]:
         found = {"status": "ok" if problem is None else "bad", "checked_at": self._clock.now()}
