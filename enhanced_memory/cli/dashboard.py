@@ -5,9 +5,6 @@ Above it lies the program; below it the session, which asks the daemon, and outp
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
-from contextlib import nullcontext
 from typing import Any, Final
 
 import click
@@ -15,9 +12,7 @@ import click
 from enhanced_memory.cli import output
 from enhanced_memory.cli.session import Command, Session, examples
 from enhanced_memory.cli.versions import change_row
-
-WATCH_S: Final = 2.0
-"""Seconds from one look to the next where none are given."""
+from enhanced_memory.cli.watching import Draw, watch_option, watched
 
 LAST: Final = 8
 """Changes and conflicts shown of each."""
@@ -37,24 +32,14 @@ PAGE: Final = 1_000
         ("enhanced-memory dashboard | grep ^health", "plain lines for other programs"),
     ),
 )
-@click.option(
-    "--watch",
-    metavar="[SECONDS]",
-    type=click.FloatRange(0.1),
-    is_flag=False,
-    flag_value=WATCH_S,
-    help=f"Look again every so often ({WATCH_S:g}).",
-)
+@watch_option
 @click.pass_obj
 def dashboard_command(session: Session, watch: float | None) -> None:
     """Show how much is remembered, how the daemon is, what changed last, what is to be decided, and what runs."""
     if watch is None:
         _show(session, _gathered(session), output.tables)
         return
-    with output.redrawn() if output.at_terminal() and not session.json else nullcontext(output.tables) as draw:
-        while True:
-            _show(session, _gathered(session), draw)
-            time.sleep(watch)
+    watched(session, watch, lambda draw: _show(session, _gathered(session), draw))
 
 
 def _gathered(session: Session) -> dict[str, Any]:
@@ -76,7 +61,7 @@ def _only(reply: dict[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in reply.items() if key not in ("success", "id")}
 
 
-def _show(session: Session, seen: dict[str, Any], draw: Callable[[list[output.TableOf]], object]) -> None:
+def _show(session: Session, seen: dict[str, Any], draw: Draw) -> None:
     """Show it the way the run answers; at a terminal `draw` shows tables."""
     if session.json:
         output.json_line({"success": True, **seen})

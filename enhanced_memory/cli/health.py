@@ -6,9 +6,6 @@ for monitors: 0 healthy, 1 degraded, 2 failing or out of reach.
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
-from contextlib import nullcontext
 from datetime import timedelta
 from typing import Any, Final
 
@@ -16,11 +13,9 @@ import click
 
 from enhanced_memory.cli import output
 from enhanced_memory.cli.session import Command, Failed, Session, examples
+from enhanced_memory.cli.watching import Draw, watch_option, watched
 
 EXIT_STATUS: Final = {"healthy": 0, "degraded": 1, "failing": 2, "unreachable": 2}
-
-WATCH_S: Final = 2.0
-"""Seconds from one look to the next where none are given."""
 
 
 @click.command(
@@ -37,14 +32,7 @@ WATCH_S: Final = 2.0
         ("enhanced-memory health | grep ^reasons", "what is wrong and what to do, if anything"),
     ),
 )
-@click.option(
-    "--watch",
-    metavar="[SECONDS]",
-    type=click.FloatRange(0.1),
-    is_flag=False,
-    flag_value=WATCH_S,
-    help=f"Look again every so often ({WATCH_S:g}).",
-)
+@watch_option
 @click.pass_obj
 def health_command(session: Session, watch: float | None) -> int:
     """Whether the daemon is well: its status with the reasons, and the figures behind it.
@@ -56,13 +44,10 @@ def health_command(session: Session, watch: float | None) -> int:
         health = _asked(session)
         _show(session, health, output.tables)
         return EXIT_STATUS[health["status"]]
-    with output.redrawn() if output.at_terminal() and not session.json else nullcontext(output.tables) as draw:
-        while True:
-            _show(session, _asked(session), draw)
-            time.sleep(watch)
+    return watched(session, watch, lambda draw: _show(session, _asked(session), draw))
 
 
-def _show(session: Session, health: dict[str, Any], draw: Callable[[list[output.TableOf]], object]) -> None:
+def _show(session: Session, health: dict[str, Any], draw: Draw) -> None:
     """Show it the way the run answers; at a terminal `draw` shows tables."""
     if session.json:
         output.json_line(health)

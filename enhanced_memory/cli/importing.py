@@ -19,6 +19,7 @@ import click
 
 from enhanced_memory.cli import output
 from enhanced_memory.cli.imports.items import Bad, Conversation, Item, Record, entity
+from enhanced_memory.cli.imports.source import Source
 from enhanced_memory.cli.session import ON_EXISTING, Command, Failed, Session, examples, file_trouble
 
 SLICE_LINES: Final = 250
@@ -127,7 +128,7 @@ def import_command(session: Session, source: str, format_name: str, on_existing:
     """Take over what PATH holds: a file, a .zip, or a folder. The format is recognised by what is in it.
 
     An item that cannot be used is skipped and told by its place. Importing again changes nothing. Ends with status 1
-    if nothing could be read. docs/importing.md tells what becomes of each format.
+    if nothing could be read, or nothing is there. docs/importing.md tells what becomes of each format.
     """
     from enhanced_memory.cli.imports.detect import FORMATS as MODULES
     from enhanced_memory.cli.imports.detect import format_of
@@ -149,7 +150,7 @@ def import_command(session: Session, source: str, format_name: str, on_existing:
             output.note("Stopped; what went in before stays, and importing the same again adds the rest.")
         raise
     summary.errors.sort(key=lambda error: error.get("line", 0))
-    _report(session, source, summary, dry_run=dry_run)
+    _report(session, found, summary, dry_run=dry_run)
 
 
 @dataclass
@@ -406,18 +407,26 @@ def _stretches(talk: Conversation) -> Iterator[str]:
         yield "\n".join(stretch)
 
 
-def _report(session: Session, source: str, summary: Summary, *, dry_run: bool) -> None:
-    """Tell what became of the source. Raises: Failed: it has items, and none could be read."""
+def _report(session: Session, source: Source, summary: Summary, *, dry_run: bool) -> None:
+    """Tell what became of the source. Raises: Failed: none of its items could be read, or it has none.
+
+    A file of the reference server may be empty, as it is before its first memory.
+    """
     told = [f"{error['place']}: {error['error']}" for error in summary.errors[:BAD_SHOWN]]
     if len(summary.errors) > BAD_SHOWN:
         told.append(f"and {len(summary.errors) - BAD_SHOWN:,} more; --json gives them all")
     counts = {**summary.counts, "dry_run": dry_run}
-    if summary.errors and not summary.read:
-        if not session.json:
+    if not summary.read and (summary.errors or source.is_folder or summary.format != "jsonl"):
+        if told and not session.json:
             output.note("\n".join(told))
+        path = click.format_filename(source.path)
         what = "line" if summary.format == "jsonl" else "item"
-        sentence = f"no {what} of {click.format_filename(source)} could be read as {summary.format}"
+        sentence = f"no {what} of {path} could be read as {summary.format}"
         hint = f"if it is of another kind, say which: --format {', '.join(FORMATS[1:])}"
+        if not summary.errors:
+            sentence = f"there is nothing to import in {path}, read as {summary.format}"
+        if not summary.errors and source.is_folder:
+            hint = "of a folder, notes (.md, .markdown) and conversations.json are read; any other file must be named"
         raise Failed({"success": False, "error": sentence, "code": "parse_error", "hint": hint, **counts})
     if session.json:
         output.json_line({"success": True, **counts})

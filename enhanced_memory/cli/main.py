@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 import importlib
+import itertools
 import os
 import sys
 from collections.abc import Sequence
@@ -56,6 +57,10 @@ COMMANDS: Final = {
     "completion": "completion",
 }
 """Each sub-command, in the order of the help, and the module that holds it, as the function `<name>_command`."""
+
+
+USAGE: Final = "usage"
+"""The code of a failure that no daemon was asked about: the command line itself makes no sense."""
 
 
 class Program(click.Group):
@@ -110,6 +115,25 @@ def _tell(session: Session, failed: Failed) -> int:
     return failed.status
 
 
+def _misused(session: Session, error: click.ClickException, args: Sequence[str]) -> int:
+    """Tell that the command line makes no sense, the way the run answers; the exit status.
+
+    What was wrong may stand before --json, so that nothing has taken note of it yet.
+    """
+    if not (session.json or "--json" in itertools.takewhile(lambda word: word != "--", args)):
+        error.show()
+        return error.exit_code
+    from enhanced_memory.cli import output
+
+    context = error.ctx if isinstance(error, click.UsageError) else None
+    sentence = error.format_message()
+    if isinstance(error, click.exceptions.NoArgsIsHelpError):
+        sentence = "Missing command."  # the message is the whole help
+    hint = f"{context.command_path if context else 'enhanced-memory'} --help tells what is understood"
+    output.json_line({"success": False, "error": sentence, "code": USAGE, "hint": hint})
+    return error.exit_code
+
+
 def _give_up_output() -> None:
     """Let what is still to be written go nowhere: the interpreter tries once more at its end, and would complain."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -141,11 +165,11 @@ def main(argv: Sequence[str] | None = None) -> None:
     if sys.stdout.encoding.lower() != "utf-8" and hasattr(sys.stdout, "reconfigure"):
         sys.stdout.reconfigure(errors="backslashreplace")  # a locale without our letters is no reason to fail
     args = None if argv is None else list(argv)
+    session = Session()
     try:
-        status = program.main(args, "enhanced-memory", standalone_mode=False, obj=Session())
+        status = program.main(args, "enhanced-memory", standalone_mode=False, obj=session)
     except click.ClickException as error:
-        error.show()
-        status = error.exit_code
+        status = _misused(session, error, sys.argv[1:] if args is None else args)
     except (click.Abort, KeyboardInterrupt):
         status = run.EXIT_INTERRUPTED
     sys.exit(status)

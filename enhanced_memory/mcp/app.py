@@ -13,6 +13,7 @@ from fastmcp import FastMCP
 
 from enhanced_memory import __version__
 from enhanced_memory.mcp import sessions
+from enhanced_memory.mcp.prompts import Complete
 from enhanced_memory.mcp.provider import MemoryProvider
 from enhanced_memory.mcp.resources import add_completions, add_subscriptions
 from enhanced_memory.settings import Settings
@@ -76,6 +77,7 @@ def _assembled(
         version=__version__,
         lifespan=lifespan,
         providers=[MemoryProvider(profile)],
+        middleware=[Complete()],
         mask_error_details=True,
         dereference_schemas=False,  # there are no references in them
         resource_security=None,  # a name in an address is the name of an entity, never of a file

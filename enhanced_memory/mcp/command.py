@@ -17,6 +17,7 @@ import click
 
 from enhanced_memory import __version__
 from enhanced_memory.errors import InvalidParams
+from enhanced_memory.mcp.loading import loading
 from enhanced_memory.mcp.logs import prepare_logging
 from enhanced_memory.settings import LOG_LEVELS, TOOL_PROFILES, Settings
 
@@ -80,7 +81,8 @@ def command(address: str | None, names: tuple[str, ...], **flags: Any) -> None:
     if sys.stdin.isatty():
         click.echo("memory-mcp waits for an assistant's messages on standard input; Ctrl-C ends it.", err=True)
 
-    from enhanced_memory.mcp.app import build
+    with loading():
+        from enhanced_memory.mcp.app import build
 
     try:
         build(settings).run("stdio", show_banner=False)

@@ -12,12 +12,11 @@ import sys
 import time
 from collections.abc import Mapping
 from contextlib import suppress
-from pathlib import Path
 
 from enhanced_memory.mcp.pump import Unusable, connected, lock_path, refused
 from enhanced_memory.starting import first_line, locks, opened, own_environment
 
-_ROOT = Path(__file__).resolve().parents[2]
+_ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.realpath(__file__))))
 
 _DEADLINE_S = 20.0
 """FastMCP takes a second to load, and several on a machine that does much else."""

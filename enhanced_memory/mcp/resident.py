@@ -18,6 +18,7 @@ import sys
 from pathlib import Path
 
 from enhanced_memory.errors import InvalidParams
+from enhanced_memory.mcp.loading import loading
 from enhanced_memory.mcp.logs import prepare_logging
 from enhanced_memory.settings import Settings
 
@@ -49,7 +50,8 @@ def main() -> None:
         handler = logging.handlers.RotatingFileHandler(folder / "mcp.log", maxBytes=_LOG_BYTES, backupCount=1)
         prepare_logging(settings.log_level, handler)
         os.chdir("/")
-        from enhanced_memory.mcp.reception import Reception
+        with loading():
+            from enhanced_memory.mcp.reception import Reception
 
         asyncio.run(Reception(sys.argv[1], settings).run(lambda: _say("ready")))
     except Exception as error:

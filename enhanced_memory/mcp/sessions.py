@@ -95,6 +95,11 @@ def current() -> Session:
     return session
 
 
+def failure(reply: Mapping[str, Any]) -> str:
+    """A reply that is a failure, in words: its sentence, with the hint below it."""
+    return f"{reply['error']}\nHint: {reply['hint']}" if "hint" in reply else str(reply["error"])
+
+
 def _caller_name() -> str:
     """The name the assistant gave itself, at the handshake or with this request; else `mcp`."""
     request = get_context().request_context

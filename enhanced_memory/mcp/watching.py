@@ -121,4 +121,5 @@ def _concerns(change: Mapping[str, Any], namespace: str, uri: str) -> bool:
         return False
     if change["names"] is None or not uri.startswith(ENTITY):
         return True
-    return unquote(uri.removeprefix(ENTITY)) in change["names"]
+    name = uri.removeprefix(ENTITY).partition("#")[0].partition("?")[0]  # as it is read
+    return unquote(name) in change["names"]

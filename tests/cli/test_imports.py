@@ -68,6 +68,32 @@ def test_a_sample_is_recognised_tried_out_imported_and_found_again(run: Run, dae
     assert tried_again == again | {"dry_run": True}
 
 
+@pytest.mark.parametrize("format_name", importing.FORMATS)
+def test_a_folder_in_which_there_is_nothing_to_import_says_so(run: Run, tmp_path: Path, format_name: str) -> None:
+    (tmp_path / "picture.png").write_bytes(b"PNG")
+    ended = run("import", str(tmp_path), "--format", format_name)
+    assert (ended.status, ended.out) == (1, "")
+    error, hint = ended.err.splitlines()
+    assert error.startswith(f"Error: there is nothing to import in {tmp_path}, read as ")
+    assert hint.startswith("Hint: of a folder, notes (.md, .markdown) and conversations.json are read")
+    as_json = run("import", str(tmp_path), "--format", format_name, "--json", "--dry-run")
+    assert (as_json.status, as_json.json["success"], as_json.json["entities"]) == (1, False, 0)
+
+
+@pytest.mark.parametrize(
+    ("format_name", "text"),
+    [("auto", '{"memories": []}'), ("mcp-memory-service", "[]"), ("chatgpt", "[]"), ("claude", '{"chats": []}')],
+)
+def test_a_file_in_which_there_is_nothing_to_import_says_so(
+    run: Run, tmp_path: Path, format_name: str, text: str
+) -> None:
+    (tmp_path / "export.json").write_text(text)
+    ended = run("import", str(tmp_path / "export.json"), "--format", format_name)
+    assert (ended.status, ended.out) == (1, "")
+    assert "there is nothing to import in" in ended.err
+    assert "Hint: if it is of another kind, say which: --format" in ended.err
+
+
 @pytest.mark.process
 def test_a_memory_becomes_an_entity_with_its_tags_and_time(run: Run, daemon: Daemon) -> None:
     ended = run("import", str(SAMPLES / "memory-service.json"))

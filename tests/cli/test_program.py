@@ -201,3 +201,31 @@ def test_json_is_utf_8_whatever_the_locale(run: Run, stand_in: StandIn) -> None:
 def test_the_words_options_offer_are_those_of_the_operations() -> None:
     assert get_args(shapes.Tier) == session.TIERS
     assert get_args(shapes.OnExisting) == session.ON_EXISTING
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["--json"], "Missing command."),
+        (["serch", "--json"], "There is no command 'serch'. Did you mean search?"),
+        (["search", "--no-such-option", "--json", "tea"], "No such option '--no-such-option'."),
+        (["--json", "add", "Ada"], "Missing argument 'TYPE'."),
+        (["open", "--json"], "Missing argument 'NAME...'."),
+        (["search", "tea", "--limit", "0", "--json"], "Invalid value for '--limit': 0 is not in the range 1<=x<=1000."),
+        (["--json", "curate", "--apply", "--undo", "last"], "--undo and --apply do not go together"),
+        (["--json", "--namespace", "", "--log-level", "LOUD", "status"], "MEMORY_LOG_LEVEL must be one of "),
+    ],
+)
+def test_wrong_usage_is_told_as_json_where_json_is_wanted(run: Run, arguments: list[str], sentence: str) -> None:
+    ended = run(*arguments)
+    assert (ended.status, ended.err) == (2, "")
+    assert ended.json.keys() == {"success", "error", "code", "hint"}
+    assert (ended.json["success"], ended.json["code"]) == (False, "usage")
+    assert ended.json["error"].startswith(sentence)
+    assert "--help tells what is understood" in ended.json["hint"]
+
+
+def test_wrong_usage_is_told_to_a_person_where_json_is_only_a_word_of_the_question(run: Run) -> None:
+    ended = run("search", "--limit", "0", "--", "--json")
+    assert (ended.status, ended.out) == (2, "")
+    assert "Usage: enhanced-memory search" in ended.err

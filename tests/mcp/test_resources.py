@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from fastmcp import Client
+from mcp.shared.exceptions import MCPError
 from mcp.types import PromptReference, ResourceTemplateReference
 
 from enhanced_memory.client import BlockingMemoryClient
@@ -74,6 +75,30 @@ def test_a_resource_that_is_not_there_is_an_error_that_says_so(place: Place) -> 
 
 
 @pytest.mark.parametrize("mode", MODES)
+def test_what_fails_in_a_resource_or_a_prompt_is_told_with_the_way_out(place: Place, mode: str) -> None:
+    async def work(client: Any) -> None:
+        async def said(attempt: Coroutine[Any, Any, Any]) -> str:
+            with pytest.raises(MCPError) as failed:
+                await attempt
+            return str(failed.value)
+
+        assert await said(client.read_resource("memory://entity/Nobody")) == (
+            "there is no entity 'Nobody'\nHint: search_nodes finds it by what is known of it"
+        )
+        for number in ("x", "0", "1001", "%C2%B2"):
+            assert "Hint: memory://recent/20" in await said(client.read_resource(f"memory://recent/{number}"))
+        assert await said(client.get_prompt("recall_topic", {})) == (
+            "recall_topic needs a topic\nHint: give it as the argument 'topic'"
+        )
+        assert "needs a topic" in await said(client.get_prompt("recall_topic", {"topic": " "}))
+        too_long = await said(client.get_prompt("recall_topic", {"topic": "tea " * 30_000}))
+        assert "query" in too_long
+        assert "rendering" not in too_long
+
+    in_session(place, work, mode)
+
+
+@pytest.mark.parametrize("mode", MODES)
 def test_names_are_completed_for_resources_and_prompts(place: Place, mode: str) -> None:
     async def work(client: Any) -> None:
         entity = ResourceTemplateReference(uri="memory://entity/{name}")
@@ -113,7 +138,10 @@ def test_prompts_and_completions_work_without_a_daemon(place: Place) -> None:
     async def session() -> None:
         async with asyncio.timeout(30), Client(build(place.settings())) as client:
             assert "save what lasts" in (await client.get_prompt("remember_session")).messages[0].content.text
-            assert "search_nodes" in (await client.get_prompt("start_session")).messages[0].content.text
+            for prompt in ("start_session", "review_conflicts", "curate_memories"):
+                words = (await client.get_prompt(prompt)).messages[0].content.text
+                assert "no memory daemon answers" in words
+                assert "Hint: start it" in words
             topic = PromptReference(name="recall_topic")
             assert (await client.complete(topic, {"name": "topic", "value": "a"})).values == []
 
@@ -173,6 +201,32 @@ def test_subscribers_hear_nothing_of_other_namespaces_and_after_unsubscribing(
     with BlockingMemoryClient(settings=place.settings()) as here:
         assert here.create_entities(entities)["success"]
     assert updates(server, 1) == {"memory://status"}
+
+
+@pytest.mark.parametrize("protocol", ["2024-11-05", "2025-11-25", MODERN])
+def test_what_is_no_resource_cannot_be_subscribed_to(place: Place, serve: Callable[..., Pipes], protocol: str) -> None:
+    server = serve(protocol)
+    server.greet()
+    for uri in ("memory://nothing", "https://example.org/", "memory://entity/", "memory://entity/a/b"):
+        error = refusal(server, uri)
+        assert error["code"] == -32602
+        assert error["message"].startswith(f"{uri} is no resource of this memory\nHint: ")
+    assert "'some' is no number" in refusal(server, "memory://recent/some")["message"]
+
+    subscribed(server, "memory://recent/5", "memory://entity/Nobody%20yet?")
+    with BlockingMemoryClient(settings=place.settings(), autostart=True) as other:
+        born: Any = [{"name": "Nobody yet", "entityType": "person", "observations": ["is born"]}]
+        assert other.create_entities(born)["success"]
+    assert updates(server, 2) == {"memory://recent/5", "memory://entity/Nobody%20yet?"}
+
+
+def refusal(server: Pipes, uri: str) -> dict[str, Any]:
+    """The error to an attempt to subscribe to an address."""
+    modern = server.protocol == MODERN
+    params = {"notifications": {"resourceSubscriptions": [uri]}} if modern else {"uri": uri}
+    server.send("subscriptions/listen" if modern else "resources/subscribe", params, id="refused")
+    error: dict[str, Any] = json.loads(server.output.readline())["error"]
+    return error
 
 
 def test_subscribers_hear_of_changes_after_the_daemon_was_killed(place: Place, serve: Callable[..., Pipes]) -> None:

@@ -16,13 +16,8 @@ SPEAKERS: Final = {"human": "user", "user": "user", "assistant": "assistant"}
 
 def items(source: Source) -> Iterator[Item]:
     """One conversation each, by its uuid."""
-    for part in source.parts():
-        for found in part.json_items("item"):
-            if isinstance(found, Bad):
-                yield found
-                continue
-            number, value, size = found
-            yield _conversation(part.place(number), value, size)
+    for found in source.values("item"):
+        yield found if isinstance(found, Bad) else _conversation(*found)
 
 
 def _conversation(place: str, value: Any, size: int) -> Item:

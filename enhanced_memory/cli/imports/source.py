@@ -126,12 +126,25 @@ class Source:
     total: int | None = None
     _parts: Callable[[], Iterator[Part]] = lambda: iter(())
 
+    @property
+    def is_folder(self) -> bool:
+        """Whether it is a folder, of notes or of a conversations.json."""
+        return self.path != "-" and os.path.isdir(self.path)
+
     def parts(self) -> Iterator[Part]:
         """Its streams, one after the other. Raises: Failed: a .zip that is damaged or a bomb. OSError."""
         try:
             yield from self._parts()
         except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
             raise _refused(self.path, f"is no .zip that can be read: {error}") from error
+
+    def values(self, path: str) -> Iterator[tuple[str, Any, int] | Bad]:
+        """The items of a JSON array at `path`, part by part: the place, the value, and its bytes. Raises: as `parts`."""
+        for part in self.parts():
+            yield from (
+                found if isinstance(found, Bad) else (part.place(found[0]), *found[1:])
+                for found in part.json_items(path)
+            )
 
 
 @contextlib.contextmanager
