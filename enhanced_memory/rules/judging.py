@@ -297,7 +297,7 @@ def _valued(old: Claim, new: Claim, same: bool) -> Finding | Literal[False] | No
     return None
 
 
-_ONCE: Final = _terms("born bear grow come graduate name call")
+_ONCE: Final = _terms("born bear grow come graduate name call build")
 
 
 def _replaced(old: Claim, new: Claim, _same: bool) -> Finding | Literal[False] | None:
