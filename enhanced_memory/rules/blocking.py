@@ -20,7 +20,8 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from enhanced_memory.rules import overlap
-from enhanced_memory.rules.owners import NOBODY, Owner, begins_with_verb
+from enhanced_memory.rules.meanings import begins_with_verb
+from enhanced_memory.rules.owners import NOBODY, Owner
 from enhanced_memory.rules.stemming import stem
 from enhanced_memory.rules.text import STOP_WORDS
 

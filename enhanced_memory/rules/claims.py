@@ -302,7 +302,12 @@ def _predicate(tokens: list[str]) -> tuple[int, str]:
                 other in _BE or other == ":" for other in later if not set(later) & _PREPOSITIONS
             ):
                 continue
-            if token.endswith("s") and is_verb(following) and following.endswith("s") and not following.endswith("ss"):
+            if (
+                token.endswith("s")
+                and is_verb(following)
+                and following.endswith("s")
+                and not following.endswith(("ss", "ings"))
+            ):
                 continue
             if token in _NOUNS and count <= 4 and tokens[-1].startswith("@"):
                 continue

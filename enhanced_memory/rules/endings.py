@@ -39,6 +39,10 @@ _STATES: Final = tuple(
             r"|their) (?:job|company)|became unemployed|lost (?:his|her|the|their) job|is unemployed",
         ),
         (
+            r"freelanc\w+|self-employed|intern(?:s|ing|ship)?|trainee|apprentice\w*|on probation|contractor",
+            r"permanent\w*|(?:been |is )employed|works at|hired|full ?time|passed (?:\w+ )?probation|promoted",
+        ),
+        (
             r"looking for (?:a |new )*(?:job|work)|job hunting|unemployed|between jobs|interviewing"
             r"|searching for (?:a |new )*(?:job|work)",
             r"(?:found|got|started|accepted|landed|has)(?: \w+){0,2} (?:job|position|offer|role)|hired"
@@ -82,7 +86,7 @@ _STATES: Final = tuple(
             r"merged|fixed|resolved|closed|approved|rejected|granted|arrived|released|shipped|launched"
             r"|completed?|done|over|gone|finished|(?:generally |now )?available|published|live"
             r"|unblocked|cancelled|canceled|healed|received|started|repaired|went live|deployed|found"
-            r"|bought",
+            r"|bought|signed|chosen|settled|picked",
         ),
         (
             r"(?:at|in|with) the|on (?:\w+ )?(?:leave|vacation|holiday|sabbatical)|away|abroad"

@@ -17,7 +17,7 @@ from typing import Final
 from enhanced_memory.rules.claims import claim_of
 from enhanced_memory.rules.judging import MAX_LENGTH
 from enhanced_memory.rules.lexicon import words_of
-from enhanced_memory.rules.meanings import is_inflected, is_verb
+from enhanced_memory.rules.meanings import begins_with_verb
 from enhanced_memory.rules.text import analyse, observe, without_stamp
 
 _WORD: Final = re.compile(r"[^\W_]+(?:['\u2019](?!s\b)[^\W_]+)*")
@@ -34,7 +34,6 @@ _OF_THE_USER: Final = re.compile(
     r"(?:the )?(?:user|human|client|customer)\b|(?:i|i['\u2019]\w+|we|we['\u2019]\w+|me|my|mine|our|ours|us)\b",
     re.IGNORECASE,
 )
-_STATES: Final = words_of("is are was were am does do did has have had will would can cannot must should no not never")
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,12 +100,6 @@ def _end_of(name: tuple[str, ...], observation: str) -> int:
 def is_of_owner(observation: str) -> bool:
     """Whether an observation names nobody whom it is about: "Lives in London", "Her manager is Paul"."""
     return not _OF_THE_USER.match(observation) and len(observation) <= MAX_LENGTH
-
-
-def begins_with_verb(observation: str) -> bool:
-    """Whether the first word is a verb that wants a subject: "Lives in London", "is allergic to nuts"."""
-    first = observation.split(maxsplit=1)[0].lower() if observation else ""
-    return first in _STATES or (is_verb(first) and is_inflected(first))
 
 
 def levelled_subjects(old: str, new: str, old_owner: Owner, new_owner: Owner) -> tuple[str, str] | None:

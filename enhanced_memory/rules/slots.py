@@ -189,6 +189,7 @@ def _objects(old: Claim, new: Claim) -> Clash | None:
 
 
 _ORIGIN: Final = _terms("born childhood")
+_WISHES: Final = _terms("want need like ask")
 _FOR_PURPOSE: Final = _terms("use prefer want choose need pick")
 
 
@@ -208,6 +209,8 @@ def _scopes(old: Claim, new: Claim) -> Clash | None:
         confidence = 0.85
     elif times and old.verb not in _MANY:
         confidence = 0.85 if subject else 0.7
+    elif old.verb in _WISHES and old.object and kinds_of(ours[name]) & kinds_of(theirs[name]):
+        confidence = 0.75
     elif (
         old.object
         and old.verb not in {"be", ""}
