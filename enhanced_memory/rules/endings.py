@@ -80,8 +80,8 @@ _STATES: Final = tuple(
         ),
         (r"(?:one|@1) (?:child|kid|son|daughter)", r"(?:second|another) (?:child|kid|baby|son|daughter)"),
         (
-            r"waiting|pending|applied|in progress|under (?:review|construction|development)|in review"
-            r"|draft|open|blocked|unresolved|applying|(?:looking|searching|shopping) for|fever|cold"
+            r"a?waiting|expecting|ordered|pending|applied|in progress|under (?:review|construction|development)"
+            r"|in review|draft|open|blocked|unresolved|applying|(?:looking|searching|shopping) for|fever|cold"
             r"|in (?:beta|alpha)|planned|todo|not started|work in progress|wip|broken",
             r"merged|fixed|resolved|closed|approved|rejected|granted|arrived|released|shipped|launched"
             r"|completed?|done|over|gone|finished|(?:generally |now )?available|published|live"

@@ -44,7 +44,7 @@ WEAK: Final = _terms(
     """size number count time date value version level amount total current new thing person people member named allow
     name day currently person place way set own scheduled planned schedule plan expected last week month year lot
     happen start begin run lie take occur fall bit really actually usually quite old own anything something age message
-    must routine habit"""
+    must routine habit length duration"""
 )
 """Terms that a statement can do without and still say the same."""
 

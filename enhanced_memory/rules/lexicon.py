@@ -311,6 +311,23 @@ lock unlock
 allow block
 merge split
 save spend
+upstairs downstairs
+indoors outdoors
+upstream downstream
+front back
+inner outer
+wired wireless
+spicy mild
+tight loose
+shallow deep
+polite rude
+messy neat
+smooth rough
+crowded empty
+strict relaxed
+noisy silent
+like fear
+modern old-fashioned
 """
 """Pairs that cannot both hold of one thing."""
 
