@@ -91,7 +91,7 @@ class Settings:
         "Model that extractor llm asks, with the extra anthropic and ANTHROPIC_API_KEY.",
     )
     mask_secrets: bool = _setting(
-        True, "MEMORY_MASK_SECRETS", "Replace keys, tokens, card numbers and passwords in extracted facts by a mark."
+        True, "MEMORY_MASK_SECRETS", "Replace keys, passwords, card and account numbers in extracted facts by a mark."
     )
     readers: int = _setting(4, "MEMORY_READERS", "Read-only database connections kept open.", 1, 64)
     read_processes: int = _setting(

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from enhanced_memory.rules import conflicts as rules
 from enhanced_memory.rules.blocking import Blocks, Candidate
 from enhanced_memory.rules.overlap import DUPLICATE, levelled
+from enhanced_memory.rules.owners import Owner, names_at_start, names_subject, owner_of
 from enhanced_memory.shapes import Conflict
 from enhanced_memory.store.base import Entity, Filter, Finding, Match
 
@@ -46,14 +47,15 @@ def conflicts_with(
     """
     found: list[Conflict] = []
     wanted = observations if looked_for is None else looked_for
-    pairs, whole = _pairs(ctx, entity_type, _spread(wanted), until)
+    owner = owner_of(name, entity_type)
+    pairs, whole = _pairs(ctx, owner, entity_type, _spread(wanted), until)
     for entity, texts in pairs:
         if entity.name == name and entity.namespace == ctx.store.namespace:
             continue
         if time.monotonic() > until:
             whole = False
             break
-        verdict = compared(entity, entity_type, observations, threshold, texts)
+        verdict = compared(entity, owner, entity_type, observations, threshold, texts)
         if verdict is not None:
             found.append(told(entity, verdict))
     found.sort(key=lambda conflict: (-conflict["confidence"], conflict["existing_id"]))
@@ -70,25 +72,28 @@ def _spread(observations: Sequence[str]) -> Sequence[str]:
 
 def compared(
     entity: Entity,
+    owner: Owner,
     entity_type: str | None,
     observations: Sequence[str],
     threshold: float,
     pairs: Sequence[tuple[str, str]],
 ) -> rules.Verdict | None:
-    """What an entity is to another of this type and with these observations, when some pairs of them are looked at.
+    """What an entity is to another of this name, type and observations, when some pairs of them are looked at.
 
     Where these say something and the lists are short, all are compared.
     """
     same_type = entity_type in (None, entity.entity_type)
     old = entity.observations
-    verdict = rules.compare(old, observations, threshold=threshold, pairs=pairs, same_type=same_type)
+    owners = owner_of(entity.name, entity.entity_type), owner
+    verdict = rules.compare(old, observations, threshold=threshold, pairs=pairs, same_type=same_type, owners=owners)
     if verdict is not None and max(len(old), len(observations)) <= _OBSERVATIONS:
-        verdict = rules.compare(old, observations, threshold=threshold, same_type=same_type) or verdict
+        whole = rules.compare(old, observations, threshold=threshold, same_type=same_type, owners=owners)
+        verdict = whole or verdict
     return verdict
 
 
 def _pairs(
-    ctx: Context, entity_type: str | None, observations: Sequence[str], until: float
+    ctx: Context, owner: Owner, entity_type: str | None, observations: Sequence[str], until: float
 ) -> tuple[list[tuple[Entity, list[tuple[str, str]]]], bool]:
     """Per entity that may be in conflict, its observations worth judging, each with the one it may be against."""
     index = ctx.store.index
@@ -99,12 +104,12 @@ def _pairs(
         if time.monotonic() > until:
             whole = False
             break
-        often = index.frequencies(rules.looked_up(observation))
+        often = index.frequencies(rules.looked_up(observation, owner))
         counts = {token: frequency.rows for token, frequency in often.items()}
         places: dict[tuple[int, int], None] = {}
-        for lookup in rules.lookups(observation, counts, rows):
+        for lookup in rules.lookups(observation, counts, rows, owner):
             match = Match(
-                any_of=[(token,) for token in lookup.needed],
+                any_of=[*((token,) for token in lookup.needed), *lookup.named],
                 helpful=[(token,) for token in lookup.helpful],
                 all_of=[(token,) for token in lookup.together],
             )
@@ -122,7 +127,29 @@ def _pairs(
         likely.sort(key=lambda each: entities[each[0]].entity_type != entity_type)
         for number, text in likely[:_JUDGED]:
             found[number].append((text, observation))
+    for entity, said in _of_named(ctx, observations):
+        entities[entity.id] = entity
+        found[entity.id] += said
     return [(entities[number], texts) for number, texts in found.items()], whole
+
+
+def _of_named(ctx: Context, observations: Sequence[str]) -> list[tuple[Entity, list[tuple[str, str]]]]:
+    """Entities that observations name as their subject, with what they say of themselves and may be against it."""
+    names = {observation: names_at_start(observation) for observation in observations}
+    known = ctx.store.entities.find_many(list(dict.fromkeys(name for each in names.values() for name in each)))
+    found = []
+    for observation, called in names.items():
+        for entity in (known[name] for name in called if name in known):
+            said = names_subject(observation, owner_of(entity.name, entity.entity_type))
+            if said and entity.damage is None:
+                own = entity.observations[-_NAMED:]
+                places = rules.worth_judging(said, own, {})[:_JUDGED]
+                found.append((entity, [(own[place], observation) for place in places]))
+    return found
+
+
+_NAMED = 200
+"""Last observations of an entity named elsewhere that are looked at: as many as take some milliseconds."""
 
 
 def _observation(entity: Entity | None, slot: int) -> str | None:
@@ -303,7 +330,7 @@ def _found_by_blocks(ctx: Context, threshold: float, entity_type: str | None, to
     while page := ctx.read(partial(_page, after=after, entity_type=entity_type)):
         for entity in page:
             if entity.damage is None:
-                blocks.add(entity.id, entity.observations)
+                blocks.add(entity.id, entity.observations, owner_of(entity.name, entity.entity_type))
             _breathe()
         after, done = page[-1].id, done + len(page)
         ctx.progress(done, max(total, done) + _MOST_PAIRS)
@@ -340,7 +367,9 @@ def _verdict(older: Entity, newer: Entity, pair: Candidate, threshold: float) ->
     known = {levelled(text): text for text in reversed(old)}
     same = [(known[level], text) for text in new if (level := levelled(text)) in known]
     same_type = older.entity_type == newer.entity_type
-    return rules.compare(old, new, threshold=threshold, pairs=[*near, *same[:_OBSERVATIONS]], same_type=same_type)
+    owners = owner_of(older.name, older.entity_type), owner_of(newer.name, newer.entity_type)
+    pairs = [*near, *same[:_OBSERVATIONS]]
+    return rules.compare(old, new, threshold=threshold, pairs=pairs, same_type=same_type, owners=owners)
 
 
 def _recorded_some(ctx: Context, found: list[Found], run: str) -> list[Found]:

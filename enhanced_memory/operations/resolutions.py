@@ -18,6 +18,7 @@ from enhanced_memory.registry import operation
 from enhanced_memory.rules import conflicts as judging
 from enhanced_memory.rules import resolving as rules
 from enhanced_memory.rules.merging import merged_observations
+from enhanced_memory.rules.owners import owner_of
 from enhanced_memory.shapes import (
     MAX_OBSERVATIONS,
     ConflictData,
@@ -230,7 +231,8 @@ def _living(ctx: Context, number: int) -> Entity:
 
 def _claimed(new: Entity, existing: Entity, data: ConflictData) -> Finding:
     """A conflict that a caller tells of, with the evidence there is for it; who says so is sure."""
-    verdict = judging.compare(existing.observations[-_JUDGED:], new.observations[-_JUDGED:])
+    owners = owner_of(existing.name, existing.entity_type), owner_of(new.name, new.entity_type)
+    verdict = judging.compare(existing.observations[-_JUDGED:], new.observations[-_JUDGED:], owners=owners)
     fits = verdict is not None and verdict.conflict_type == data["conflict_type"]
     evidence = [
         {"new": one.new, "existing": one.existing, "reason": one.reason, "confidence": round(one.confidence, 3)}

@@ -1,11 +1,11 @@
 """Blocking: which of very many entities are worth comparing with one another, without comparing each with each.
 
-Above it lies the search of a whole namespace for conflicts; below it `rules.overlap`, `rules.stemming` and the stop
-words. Every observation gives a few keys: one of all its words, and for each word one of all the others. Observations
-that have a key in common say the same but for a word on either side: a value, a number, a negation, an opposite. In
-the same way every entity gives keys of its observations, so that entities are found which share nothing but
-observations that many have. A key that many share tells nothing and is passed over; so the work grows with the number
-of observations, not with its square, however few words a store is made of.
+Above it lies the search of a whole namespace for conflicts; below it `rules.overlap`, `rules.owners`, `rules.stemming`
+and the stop words. Every observation gives a few keys: one of all its words, and for each word one of all the others.
+Observations that have a key in common say the same but for a word on either side: a value, a number, a negation, an
+opposite. In the same way every entity gives keys of its observations, so that entities are found which share nothing
+but observations that many have. A key that many share tells nothing and is passed over; so the work grows with the
+number of observations, not with its square, however few words a store is made of.
 
 Source of the method: keys with one part left out, as in deletion neighbourhoods for approximate matching (Bocek,
 Hunt and Stiller, "Fast similarity search in large dictionaries", 2007), over words instead of letters.
@@ -20,6 +20,8 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from enhanced_memory.rules import overlap
+from enhanced_memory.rules.meanings import begins_with_verb
+from enhanced_memory.rules.owners import NOBODY, Owner
 from enhanced_memory.rules.stemming import stem
 from enhanced_memory.rules.text import STOP_WORDS
 
@@ -116,9 +118,10 @@ class Blocks:
         self._near = _Keys()
         self._whole = _Keys()
 
-    def add(self, number: int, observations: Sequence[str]) -> None:
-        """Take in an entity."""
+    def add(self, number: int, observations: Sequence[str], owner: Owner = NOBODY) -> None:
+        """Take in an entity. What begins with a verb gives the keys too that it has with the entity's name before."""
         entity = len(self._numbers)
+        named = [self._weight(word) for word in owner.names[0]] if owner.names else []
         texts: dict[int, None] = {}
         total = 0
         self._numbers.append(number)
@@ -129,7 +132,7 @@ class Blocks:
                 continue
             texts[text] = None
             total += text * 0x9E3779B97F4A7C15 & _MASK
-            self._add_observation(entity, place, text, level)
+            self._add_observation(entity, place, text, level, named)
         total &= _MASK
         if texts:
             self._whole.add(total, entity)
@@ -137,7 +140,7 @@ class Blocks:
             for text in texts:
                 self._whole.add((total - (text * 0x9E3779B97F4A7C15 & _MASK)) & _MASK, entity)
 
-    def _add_observation(self, entity: int, place: int, text: int, level: str) -> None:
+    def _add_observation(self, entity: int, place: int, text: int, level: str, named: list[int]) -> None:
         at = len(self._texts)
         self._owners.append(entity)
         self._places.append(place)
@@ -151,6 +154,10 @@ class Blocks:
         self._near.add(total, at)
         for word in words if len(words) > 1 else ():
             self._near.add((total - word) & _MASK, at)
+        if named and begins_with_verb(level):
+            total += sum(word for word in named if word not in words and word != -1)
+            for left_out in (0, *words):
+                self._near.add((total - left_out) & _MASK, at)
 
     def _weight(self, word: str) -> int:
         """A number for all forms of a word; -1 for one that says nothing."""

@@ -37,7 +37,7 @@ _PREPOSITIONS: Final = words_of(
 )
 _UNSAID: Final = _USER | words_of(
     """the a an this that these those of and or so very really quite just also too still already always never often
-    usually sometimes rarely now currently anymore some all every each any no not there here own more most
+    usually sometimes rarely now currently anymore again some all every each any no not there here own more most
     please be is are was were am been being do does did will would should must can could may might shall has
     have had get gets got make made use uses used using make let that which who whom whose what as"""
 )
@@ -302,7 +302,14 @@ def _predicate(tokens: list[str]) -> tuple[int, str]:
                 other in _BE or other == ":" for other in later if not set(later) & _PREPOSITIONS
             ):
                 continue
-            if token.endswith("s") and is_verb(following) and following.endswith("s") and not following.endswith("ss"):
+            if (
+                token.endswith("s")
+                and is_verb(following)
+                and following.endswith("s")
+                and not following.endswith(("ss", "ings"))
+            ):
+                continue
+            if token.removesuffix("s") in _NOUNS and is_verb(following) and not is_inflected(following):
                 continue
             if token in _NOUNS and count <= 4 and tokens[-1].startswith("@"):
                 continue

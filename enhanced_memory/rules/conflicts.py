@@ -19,9 +19,21 @@ from enhanced_memory.rules.claims import Terms, claim_of
 from enhanced_memory.rules.endings import states_of
 from enhanced_memory.rules.judging import EXCLUDED_BY_NAME, EXCLUDES, MAX_LENGTH, Finding, Kind, judge
 from enhanced_memory.rules.meanings import KIND_NAMES, alternatives, kinds_of, term
+from enhanced_memory.rules.owners import NOBODY, Owner, are_apart, is_of_owner, levelled_subjects, names_subject
 from enhanced_memory.rules.text import analyse
 
-__all__ = ["ACTIONS", "Evidence", "Finding", "Kind", "Verdict", "compare", "judge", "related_terms", "subject_terms"]
+__all__ = [
+    "ACTIONS",
+    "Evidence",
+    "Finding",
+    "Kind",
+    "Verdict",
+    "compare",
+    "judge",
+    "judge_owned",
+    "related_terms",
+    "subject_terms",
+]
 
 ACTIONS: Final[dict[Kind, str]] = {"duplicate": "merge", "update": "update", "contradiction": "review"}
 
@@ -58,6 +70,7 @@ def compare(
     threshold: float = overlap.DUPLICATE,
     pairs: Iterable[tuple[str, str]] | None = None,
     same_type: bool = True,
+    owners: tuple[Owner, Owner] = (NOBODY, NOBODY),
 ) -> Verdict | None:
     """What one entity's observations are to another's; None where neither overlap nor any pair says anything.
 
@@ -67,17 +80,21 @@ def compare(
     observation each gives what `judge` says. With `pairs` (old, new), only these are judged: a quick look, by which to
     tell whether the whole is worth comparing.
 
+    `owners` are the two entities, whom observations without a subject are about (`rules.owners`).
+
     Entities of two types are mostly two things. What they say in common counts where there is more than one of it, and
     two observations are against one another where both name their subject, and the same; the verdict is a little less
     sure.
 
     Source of the thresholds: guide, step 6.
     """
-    evidence = _evidence(old, new) if pairs is None else _evidence_of(pairs)
+    evidence = _evidence(old, new, owners) if pairs is None else _evidence_of(pairs, owners)
     share = overlap.likeness(new, old)
     if not same_type:
         shared = len({one.new for kind, one in evidence if kind == "duplicate"})
-        evidence = [_less_sure(one) for one in evidence if shared > 1 or _is_same_subject(one[1].existing, one[1].new)]
+        evidence = [
+            _less_sure(one) for one in evidence if shared > 1 or _is_same_subject(one[1].existing, one[1].new, owners)
+        ]
         share = share * ANOTHER_TYPE if shared > 1 else 0.0
     by_overlap = None if len(old) == len(new) == 1 else overlap.verdict_of(share, threshold)
     against = [one for kind, one in evidence if kind == "contradiction"]
@@ -114,8 +131,10 @@ _FEW_WORDS: Final = 3
 _OF_THE_USER: Final = re.compile(r"(?:the )?(?:user|human|i|we|my|our)\b", re.IGNORECASE)
 
 
-def _is_same_subject(one: str, other: str) -> bool:
+def _is_same_subject(one: str, other: str, owners: tuple[Owner, Owner]) -> bool:
     """Whether two observations say of whom or what they speak, and it is the same."""
+    if levelled_subjects(one, other, *owners):
+        return True
     if overlap.levelled(one) == overlap.levelled(other) and len(overlap.levelled(one).split()) > _FEW_WORDS:
         return True
     subjects = claim_of(one[:MAX_LENGTH]).subject, claim_of(other[:MAX_LENGTH]).subject
@@ -135,7 +154,7 @@ MAX_EVIDENCE: Final = 20
 """Pairs of observations a verdict shows at most."""
 
 
-def _evidence(old: Sequence[str], new: Sequence[str]) -> list[tuple[Kind, Evidence]]:
+def _evidence(old: Sequence[str], new: Sequence[str], owners: tuple[Owner, Owner]) -> list[tuple[Kind, Evidence]]:
     """Findings of the pairs that have something in common, surest first."""
     places: defaultdict[str, list[int]] = defaultdict(list)
     theirs = list({overlap.levelled(text): text for text in reversed(old)}.items())[::-1]
@@ -143,34 +162,52 @@ def _evidence(old: Sequence[str], new: Sequence[str]) -> list[tuple[Kind, Eviden
     for place, (level, existing) in enumerate(theirs):
         if level in ours:
             continue
-        for key in _keys(existing):
+        for key in _keys_of_owned(existing, owners):
             places[key].append(place)
     found: list[tuple[Kind, Evidence]] = []
     known = dict(theirs)
     for level, text in reversed(ours.items()):
         if level in known:
-            found += _found(known[level], text)
+            found += _found(known[level], text, owners)
             continue
         shared: defaultdict[int, float] = defaultdict(float)
-        for key in _keys(text):
+        for key in _keys_of_owned(text, owners):
             for place in places.get(key, ()):
                 shared[place] += 1 / len(places[key])
         for place in sorted(shared, key=lambda place: (-shared[place], place))[:MAX_JUDGED]:
-            found += _found(theirs[place][1], text)
+            found += _found(theirs[place][1], text, owners)
     found.sort(key=lambda one: -one[1].confidence)
     return found
 
 
-def _evidence_of(pairs: Iterable[tuple[str, str]]) -> list[tuple[Kind, Evidence]]:
+def _evidence_of(pairs: Iterable[tuple[str, str]], owners: tuple[Owner, Owner]) -> list[tuple[Kind, Evidence]]:
     """Findings of these pairs (old, new), surest first."""
-    found = [one for existing, new in dict.fromkeys(pairs) for one in _found(existing, new)]
+    found = [one for existing, new in dict.fromkeys(pairs) for one in _found(existing, new, owners)]
     found.sort(key=lambda one: -one[1].confidence)
     return found
 
 
-def _found(existing: str, new: str) -> list[tuple[Kind, Evidence]]:
-    finding = judge(existing, new)
+def _found(existing: str, new: str, owners: tuple[Owner, Owner]) -> list[tuple[Kind, Evidence]]:
+    finding = judge_owned(existing, new, *owners)
     return [(finding.kind, Evidence(new, existing, finding.reason, finding.confidence))] if finding else []
+
+
+def judge_owned(old: str, new: str, old_owner: Owner, new_owner: Owner) -> Finding | None:
+    """What `judge` says of two observations of these entities; nothing is against what is said of somebody else."""
+    finding = judge(*(levelled_subjects(old, new, old_owner, new_owner) or (old, new)))
+    if finding is None or (finding.kind != "duplicate" and are_apart(old, new, old_owner, new_owner)):
+        return None
+    return finding
+
+
+def _keys_of_owned(observation: str, owners: tuple[Owner, Owner]) -> frozenset[str]:
+    """Its keys, and those it has without the name of one of the entities."""
+    keys = _keys(observation)
+    for owner in owners:
+        said = names_subject(observation, owner)
+        if said:
+            keys |= _keys(said)
+    return keys
 
 
 def _keys(observation: str) -> frozenset[str]:
@@ -254,27 +291,34 @@ _CHANCE: Final = 0.5
 @dataclass(frozen=True, slots=True)
 class Lookup:
     """What to ask an index for: rows with any of `needed`, ranked by these and `helpful`; or those with all of
-    `together`."""
+    `together`; or those with one of the phrases `named`, ranked by these and `helpful`."""
 
     needed: tuple[str, ...] = ()
     helpful: tuple[str, ...] = ()
     together: tuple[str, ...] = ()
+    named: tuple[tuple[str, ...], ...] = ()
 
 
-def looked_up(observation: str) -> tuple[str, ...]:
+def looked_up(observation: str, owner: Owner = NOBODY) -> tuple[str, ...]:
     """Tokens whose frequencies `lookups` wants to know."""
-    return _own_terms(observation) + related_terms(observation)[:_RELATED]
+    named = [token for name in _named(owner) for token in name]
+    return tuple(dict.fromkeys((*_own_terms(observation), *related_terms(observation)[:_RELATED], *named)))
+
+
+def _named(owner: Owner) -> list[tuple[str, ...]]:
+    return [tuple(analyse(" ".join(name))) for name in owner.names]
 
 
 def _own_terms(observation: str) -> tuple[str, ...]:
     return subject_terms(observation[:_REACH])[:_WORDS]
 
 
-def lookups(observation: str, counts: Mapping[str, int], rows: int) -> list[Lookup]:
+def lookups(observation: str, counts: Mapping[str, int], rows: int, owner: Owner = NOBODY) -> list[Lookup]:
     """How to find the observations that one may be in conflict with, among `rows` rows, `counts` of which have a token.
 
     By its rare tokens and those related to it; where all of its own tokens are common, by as many of them together as
-    chance would hardly bring together, and then by the rest of them, so that one word may differ.
+    chance would hardly bring together, and then by the rest of them, so that one word may differ. What names no subject
+    is looked for by its owner's name too, if that is rare.
     """
     own = frozenset(_own_terms(observation))
     known = sorted((counts[token], token) for token in looked_up(observation) if counts.get(token))
@@ -289,7 +333,15 @@ def lookups(observation: str, counts: Mapping[str, int], rows: int) -> list[Look
         found.append(Lookup(together=together))
         if len(rest) > 1:
             found.append(Lookup(together=_unlikely(rest, rows)[0]))
-    return [lookup for lookup in found if lookup.needed or lookup.together]
+    if is_of_owner(observation):
+        named = tuple(
+            name
+            for name in _named(owner)
+            if name and all(counts.get(token) for token in name) and min(counts[token] for token in name) <= _RARE_ROWS
+        )
+        said = [each for each in known if each[1] in own or each[0] <= _RARE_ROWS]
+        found.append(Lookup(named=named, helpful=_within(_HELPFUL_ROWS, said)[0]) if named else Lookup())
+    return [lookup for lookup in found if lookup.needed or lookup.together or lookup.named]
 
 
 _Counted = list[tuple[int, str]]

@@ -39,6 +39,10 @@ _STATES: Final = tuple(
             r"|their) (?:job|company)|became unemployed|lost (?:his|her|the|their) job|is unemployed",
         ),
         (
+            r"freelanc\w+|self-employed|intern(?:s|ing|ship)?|trainee|apprentice\w*|on probation|contractor",
+            r"permanent\w*|(?:been |is )employed|works at|hired|full ?time|passed (?:\w+ )?probation|promoted",
+        ),
+        (
             r"looking for (?:a |new )*(?:job|work)|job hunting|unemployed|between jobs|interviewing"
             r"|searching for (?:a |new )*(?:job|work)",
             r"(?:found|got|started|accepted|landed|has)(?: \w+){0,2} (?:job|position|offer|role)|hired"
@@ -76,13 +80,13 @@ _STATES: Final = tuple(
         ),
         (r"(?:one|@1) (?:child|kid|son|daughter)", r"(?:second|another) (?:child|kid|baby|son|daughter)"),
         (
-            r"waiting|pending|applied|in progress|under (?:review|construction|development)|in review"
-            r"|draft|open|blocked|unresolved|applying|(?:looking|searching|shopping) for|fever|cold"
+            r"a?waiting|expecting|ordered|pending|applied|in progress|under (?:review|construction|development)"
+            r"|in review|draft|open|blocked|unresolved|applying|(?:looking|searching|shopping) for|fever|cold"
             r"|in (?:beta|alpha)|planned|todo|not started|work in progress|wip|broken",
             r"merged|fixed|resolved|closed|approved|rejected|granted|arrived|released|shipped|launched"
             r"|completed?|done|over|gone|finished|(?:generally |now )?available|published|live"
             r"|unblocked|cancelled|canceled|healed|received|started|repaired|went live|deployed|found"
-            r"|bought",
+            r"|bought|signed|chosen|settled|picked",
         ),
         (
             r"(?:at|in|with) the|on (?:\w+ )?(?:leave|vacation|holiday|sabbatical)|away|abroad"

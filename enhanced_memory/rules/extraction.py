@@ -98,8 +98,8 @@ class _Statement:
     words."""
 
     sentence: Sentence
+    said: str
     kind: Kind
-    negated: bool
     points: float
     standing: bool
     answers: str = ""
@@ -131,7 +131,7 @@ def extract(text: str, *, threshold: float = THRESHOLD) -> list[Fact]:
     """
     facts: list[Fact] = []
     told: set[tuple[str | None, str]] = set()
-    for statement in _statements(text):
+    for statement in _statements(text, _points_of(threshold)):
         confidence = 1 / (1 + math.exp(_ENOUGH - statement.points))
         if confidence < threshold:
             continue
@@ -146,13 +146,20 @@ def extract(text: str, *, threshold: float = THRESHOLD) -> list[Fact]:
                 line=sentence.line,
                 span=(sentence.start, sentence.end),
                 kind=statement.kind,
-                negated=statement.negated,
+                negated=is_negated(statement.said),
                 confidence=round(confidence, 2),
                 speaker=sentence.speaker,
                 subject=sentence.speaker or "user",
             )
         )
     return facts
+
+
+def _points_of(confidence: float) -> float:
+    """The points that make a confidence (0..1), less a trifle for what floats lose."""
+    if not 0 < confidence < 1:
+        return -math.inf if confidence <= 0 else _ENOUGH
+    return _ENOUGH - math.log(1 / confidence - 1) - 1e-6
 
 
 def _observation(statement: _Statement) -> str:
@@ -163,26 +170,33 @@ def _observation(statement: _Statement) -> str:
     return " ".join(part for part in parts if part)
 
 
-def _statements(text: str) -> Iterator[_Statement]:
-    """Every sentence that is no question, in order, with its points."""
+def _statements(text: str, least: float) -> Iterator[_Statement]:
+    """Every sentence that is no question, in order, with its points; those that cannot reach `least` are left out."""
     sentences = split_sentences(text)
     names = _names({sentence.speaker for sentence in sentences if sentence.speaker})
     known: set[str] = set()
     utterance: list[_Statement] = []
     number = -1
     asked = asking = ""
+    first = True
     for sentence in sentences:
         if sentence.utterance != number:
             yield from _weighed(utterance)
             utterance = []
             number = sentence.utterance
-            asked, asking = asking, ""
+            asked, asking, first = asking, "", True
+        if " " not in sentence.text and not asked and sentence.text.isascii():
+            known.add(sentence.text.lower())  # one word says nothing: a name, a sum, a line of base64
+            continue
         reading = _read(sentence, names)
         content = reading.every - STOP_WORDS - words.PRAISE
         if _is_question(reading):
             asking = sentence.text
         elif reading.tokens:
-            utterance.append(_judge(reading, content, len(content - known), asked, first=not utterance))
+            statement = _judge(reading, content, len(content - known), asked, least, first=first)
+            if statement is not None:
+                utterance.append(statement)
+            first = False
         known |= content
     yield from _weighed(utterance)
 
@@ -212,11 +226,15 @@ def _weighed(utterance: list[_Statement]) -> list[_Statement]:
 def _read(sentence: Sentence, names: frozenset[str]) -> _Reading:
     tokens: list[str] = []
     specific = 0
-    for place, word in enumerate(words.WORD.findall(sentence.text)):
-        now = (word,) if place and word in words.MONTHS_AND_VERBS else words.plain(word)
-        tokens += now
-        if place and word[0].isupper() and now[0] != "i" and now[0] not in names and now[0] not in words.CALENDAR:
-            specific += 1
+    written = words.WORD.findall(sentence.text)
+    if sentence.text.islower() and words.are_plain(written):
+        tokens = written
+    else:
+        for place, word in enumerate(written):
+            now = (word,) if place and word in words.MONTHS_AND_VERBS else words.plain(word)
+            tokens += now
+            if place and word[0].isupper() and now[0] != "i" and now[0] not in names and now[0] not in words.CALENDAR:
+                specific += 1
     start = 0
     while start < len(tokens) and (tokens[start] in words.OPENERS or tokens[start] in names):
         start += 1
@@ -234,8 +252,11 @@ def _is_question(reading: _Reading) -> bool:
     return bool(asks) and not _POLITE_RULE.match(reading.said)
 
 
-def _judge(reading: _Reading, content: frozenset[str], new: int, asked: str, *, first: bool) -> _Statement:
-    """A sentence with its kind and points, as it stands alone.
+def _judge(
+    reading: _Reading, content: frozenset[str], new: int, asked: str, least: float, *, first: bool
+) -> _Statement | None:
+    """A sentence with its kind and points, as it stands alone; None where it is told early that it has fewer than
+    `least`.
 
     `new` of the words of its `content` were not met before. `asked` is the question put to the speaker just before,
     or "".
@@ -265,6 +286,8 @@ def _judge(reading: _Reading, content: frozenset[str], new: int, asked: str, *, 
             answers = asked
     if not person.acts and not strong and _STATE.match(reading.said):
         points += _STATED * (2 if reading.specific else 1)
+    if points < least:
+        return None  # from here on, points are only lost
     points += _talk(reading, kind, acts=person.acts, rule=rule)
     if doubtful:
         points += _DOUBT
@@ -277,7 +300,7 @@ def _judge(reading: _Reading, content: frozenset[str], new: int, asked: str, *, 
     standing = strong and kind in ("rule", "decision", "preference", "requirement")
     past = person.past or not every.isdisjoint(words.PAST_TIMES)
     kind = kind or ("event" if past else "identity")
-    return _Statement(reading.sentence, kind, is_negated(reading.said), points, standing, answers)
+    return _Statement(reading.sentence, reading.said, kind, points, standing, answers)
 
 
 def _talk(reading: _Reading, kind: Kind | None, *, acts: bool, rule: bool) -> float:

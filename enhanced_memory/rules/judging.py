@@ -17,7 +17,7 @@ from typing import Final, Literal
 from enhanced_memory.rules import overlap
 from enhanced_memory.rules.claims import Claim, Terms, claim_of
 from enhanced_memory.rules.endings import SHARING, states_of
-from enhanced_memory.rules.meanings import KIND_NAMES, are_opposite, kinds, kinds_of, term
+from enhanced_memory.rules.meanings import KIND_NAMES, are_opposite, begins_with_verb, kinds, kinds_of, term
 from enhanced_memory.rules.quantities import is_same, kind_of, spoken
 from enhanced_memory.rules.slots import ATTRIBUTES, TIMES, clash_of, differ, is_many, named_kind
 
@@ -44,7 +44,7 @@ WEAK: Final = _terms(
     """size number count time date value version level amount total current new thing person people member named allow
     name day currently person place way set own scheduled planned schedule plan expected last week month year lot
     happen start begin run lie take occur fall bit really actually usually quite old own anything something age message
-    must routine habit"""
+    must routine habit length duration"""
 )
 """Terms that a statement can do without and still say the same."""
 
@@ -83,7 +83,56 @@ def _judged(old: str, new: str, same_entity: bool) -> Finding | None:
         return None
     if overlap.levelled(old) == overlap.levelled(new):
         return Finding("duplicate", 0.99, "Both say the same words.")
-    return next((finding for rule in _RULES if (finding := rule(ours, theirs, same_entity)) is not None), None) or None
+    found = next((finding for rule in _RULES if (finding := rule(ours, theirs, same_entity)) is not None), None)
+    return found or (None if ours.hedged or theirs.hedged else _by_clauses(ours.text, theirs.text, same_entity))
+
+
+_NEW_CLAUSE: Final = re.compile(r"[.;!]\s+|,?\s+(?:and|but)\s+(?=(?:no longer|now|also)\b|[a-z]+\b)", re.IGNORECASE)
+_MOST_CLAUSES: Final = 4
+
+
+def _by_clauses(old: str, new: str, same: bool) -> Finding | None:
+    """What is against one another of what each says in one go: "Moved to Rome and works at Acme", "Works at Globex"."""
+    ours, theirs = clauses(old), clauses(new)
+    if len(ours) == len(theirs) == 1:
+        return None
+    found = [_judged(one, other, same) for one in ours for other in theirs]
+    against = [finding for finding in found if finding and finding.kind != "duplicate"]
+    best = max(against, key=lambda finding: finding.confidence, default=None)
+    return best and Finding(best.kind, round(best.confidence * _OF_A_CLAUSE, 3), best.reason)
+
+
+_OF_A_CLAUSE: Final = 0.95
+"""What the confidence is worth where only parts of what is said are against one another."""
+
+
+@lru_cache(maxsize=16_384)
+def clauses(text: str) -> tuple[str, ...]:
+    """The statements of an observation: its sentences, and what "and" joins if a verb follows, each with its subject.
+
+    One alone where there are no more than that, or more than four.
+    """
+    parts: list[str] = []
+    begun = 0
+    subject = ""
+    for joint in _NEW_CLAUSE.finditer(text):
+        following = text[joint.end() :].split(maxsplit=1)[0].strip(".,;")
+        if joint.group()[0] in ".;!" or begins_with_verb(following) or following in ("no", "now", "also"):
+            parts.append(text[begun : joint.start()])
+            begun = joint.end()
+    parts.append(text[begun:])
+    if not 1 < len(parts) <= _MOST_CLAUSES:
+        return (text,)
+    whole = []
+    for part in parts:
+        if begins_with_verb(part) or part.split(maxsplit=1)[:1] in (["no"], ["now"], ["also"]):
+            whole.append(f"{subject} {part}".strip())
+        else:
+            words = part.split()
+            verb = next((place for place, word in enumerate(words) if begins_with_verb(word)), 0)
+            subject = " ".join(words[:verb])
+            whole.append(part)
+    return tuple(each for each in whole if each)
 
 
 Rule = Callable[[Claim, Claim, bool], "Finding | Literal[False] | None"]
@@ -137,7 +186,12 @@ def _ended(old: Claim, new: Claim, _same: bool) -> Finding | Literal[False] | No
     if ended and new.affirms and fits and (shared or ended - SHARING):
         return Finding("update", 0.85, f'"{new.text}" ends what the old statement says.')
     verb = new.verb in _ENDS and not old.hedged and new.verb
-    over = (old.value - WEAK <= new.words and old.verb in _HOLDS) or shared & old.names or old.words <= new.words
+    value = old.value - WEAK
+    over = (
+        (frozenset(word for word in value if not kinds(word) & TIMES) <= new.words and value and old.verb in _HOLDS)
+        or shared & old.names
+        or old.words <= new.words
+    )
     if verb and shared and over and new.affirms and (new.done or new.change) and not old.past:
         return Finding("update", 0.82, f'"{new.text}" tells the end of "{old.show(shared)}".')
     return None
@@ -228,8 +282,13 @@ def _measured(old: Claim, new: Claim, same: bool) -> Finding | Literal[False] | 
     left, right = _frame(old), _frame(new)
     shared = left & right
     if not shared:
+        left, right = left | old.subject, right | new.subject  # "The launch is on 12 March"
+        shared = left & right
+    if not shared:
         return None
     extra, other = _beyond(left - right, shared), _beyond(right - left, shared)
+    if kinds_of(extra) & kinds_of(other) & TIMES:  # "June 2027", "August 2026"
+        extra, other = (frozenset(word for word in some if not kinds(word) & TIMES) for some in (extra, other))
     one, two = pairs[0]
     reason = f'"{old.show(shared)}": {spoken(one)} in the old, {spoken(two)} in the new.'
     if new.change:
@@ -240,13 +299,17 @@ def _measured(old: Claim, new: Claim, same: bool) -> Finding | Literal[False] | 
     if extra or other:
         return None
     is_which = kind_of(one) == "number" and "." not in one
-    if is_many(old.verb) and is_which and not re.search(rf"{re.escape(one)} [a-z]", old.plain):
+    which = old.verb in _ONE_VERSION and shared & old.names & new.names  # "Requires Java 17"
+    if is_many(old.verb) and is_which and not which and not re.search(rf"{re.escape(one)} [a-z]", old.plain):
         return False  # which one, not how many nor a version: "Likes item 5", "Likes item 6"
     if old.past and new.past and not old.subject and old.verb not in {term("born"), term("bear")}:
         return False
     if is_many(old.verb) and not old.subject and not old.object and kind_of(one) in {"date"}:
         return False
     return _opposed(new, 0.88, reason)
+
+
+_ONE_VERSION: Final = _terms("require need depend")
 
 
 def _one_more(old: Claim, new: Claim, _same: bool) -> Finding | Literal[False] | None:
@@ -297,7 +360,7 @@ def _valued(old: Claim, new: Claim, same: bool) -> Finding | Literal[False] | No
     return None
 
 
-_ONCE: Final = _terms("born bear grow come graduate name call")
+_ONCE: Final = _terms("born bear grow come graduate name call build")
 
 
 def _replaced(old: Claim, new: Claim, _same: bool) -> Finding | Literal[False] | None:

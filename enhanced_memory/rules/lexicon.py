@@ -47,6 +47,8 @@ slow sluggish
 short concise brief terse
 long detailed lengthy verbose thorough
 child kid
+daughter girl
+son boy
 car automobile
 house home
 job position
@@ -309,6 +311,23 @@ lock unlock
 allow block
 merge split
 save spend
+upstairs downstairs
+indoors outdoors
+upstream downstream
+front back
+inner outer
+wired wireless
+spicy mild
+tight loose
+shallow deep
+polite rude
+messy neat
+smooth rough
+crowded empty
+strict relaxed
+noisy silent
+like fear
+modern old-fashioned
 """
 """Pairs that cannot both hold of one thing."""
 
@@ -364,12 +383,14 @@ frequency: hourly daily weekly biweekly monthly quarterly yearly annually
 timezone: cet cest pst pdt est edt utc gmt cst mst bst ist jst
 profession: teacher nurse doctor lawyer engineer developer designer writer chef cook architect accountant plumber
 profession: electrician pilot journalist dentist scientist musician actor farmer pharmacist photographer librarian
-profession: barista consultant analyst carpenter translator
+profession: barista consultant analyst carpenter translator manager director administrator researcher paramedic
+profession: adviser advisor intern apprentice tester recruiter salesperson secretary professor lecturer butcher baker
+profession: firefighter policeman soldier vet veterinarian tailor gardener mechanic editor freelancer student retiree
 diet: vegetarian vegan pescatarian omnivore carnivore keto
 marital: single married divorced engaged widowed
 nationality: german french spanish italian american british canadian polish dutch swedish norwegian danish finnish
 nationality: russian chinese japanese indian brazilian mexican irish portuguese greek turkish korean australian
-nationality: austrian swiss
+nationality: austrian swiss english
 city: paris london berlin madrid rome lisbon warsaw vienna prague munich hamburg oslo bergen stockholm copenhagen
 city: helsinki amsterdam brussels dublin zurich geneva milan barcelona valencia lyon porto athens budapest new_york
 city: los_angeles san_francisco chicago boston seattle austin toronto vancouver tokyo osaka seoul beijing shanghai

@@ -50,6 +50,17 @@ def is_inflected(word: str) -> bool:
     return word in lexicon.IRREGULAR or (word.endswith(("s", "ed", "ing")) and not word.endswith("ss"))
 
 
+def begins_with_verb(text: str) -> bool:
+    """Whether the first word is a verb that wants a subject: "Lives in London", "is allergic to nuts"."""
+    first = text.split(maxsplit=1)[0].lower() if text else ""
+    return first in _STANDS or (is_verb(first) and is_inflected(first))
+
+
+_STANDS: Final = lexicon.words_of(
+    "is are was were am does do did has have had will would can cannot must should no not never"
+)
+
+
 def _pairs(table: str) -> frozenset[frozenset[str]]:
     return frozenset(frozenset(term(word) for word in line.split()) for line in table.strip().splitlines())
 

@@ -1,9 +1,9 @@
-"""Secrets in texts: API keys, tokens, private keys, card numbers and passwords, found by their form or by their name.
+"""Secrets in texts: API keys, tokens, private keys, passwords, and numbers of cards, accounts and persons.
 
 Above it lies the extraction operation, which has them replaced before anything is stored; below it `rules.text` and
-`rules.words`. A secret is known by its form (the prefixes that vendors give their keys, a card number's check digit,
-a private key's frame), by what is written before it ("my password is", `api_key =`, `user:...@host`), or by being
-long and without any order. What is written before a secret stays, so that a memory still says that there is one.
+`rules.words`. A secret is known by its form (the prefixes that vendors give their keys, the check digits of a card or
+an account, a private key's frame), by what is written before it ("my password is", `api_key =`, `user:...@host`), or by
+being long and without any order. What is written before a secret stays, so that a memory still says that there is one.
 
 Scanners for source code exist. The best known one that is a library reads line by line at some milliseconds a line,
 does not say where in the line a secret stands, and knows no passwords in plain sentences and no card numbers.
@@ -25,6 +25,8 @@ _TOKEN: Final = "token"  # noqa: S105
 _PRIVATE_KEY: Final = "private key"
 _CARD: Final = "card number"
 _PASSWORD: Final = "password"  # noqa: S105
+_ACCOUNT: Final = "bank account"
+_PERSON: Final = "social security number"
 
 _PASSES: Final = 8
 """How often a text is looked through while something is found: a secret may hide another that touches it."""
@@ -81,9 +83,59 @@ _LONGEST_FRAME: Final = 20_000
 
 _KEY_LINES: Final = re.compile(r"(?:(?:\s|\\n)*+[A-Za-z0-9+/=]{16,})*+")
 
-_CARD_DIGITS: Final = re.compile(r"(?<![\d+./_])\d(?:[ -]?\d){13,15}(?![ -]?\d)")
+_CARD_DIGITS: Final = re.compile(
+    r"(?<![\d+/_])(?<!\d\.)"
+    r"(?=(\d{14,16}|\d{4}([ .\u00a0\u202f\u2013-]|\s-\s)(?:\d{4}\2\d{4}\2\d{4}|\d{6}\2\d{4,5}))(?!\d))\d+"
+)
+"""Digits in the groups that cards have, in the first group of its match: one card may begin within another's digits."""
+
 _CARD_START: Final = re.compile(r"(?:[4-6]\d{15}|2[2-7]\d{14}|3[47]\d{13}|3[068]\d{12})$")
-_CARD_GROUPS: Final = re.compile(r"\d+|\d{4}([ -])\d{4}\1\d{4}\1\d{4}|\d{4}([ -])\d{6}\2\d{4,5}")
+_DIGIT_BEFORE: Final = re.compile(r"\d[ -]$")
+_DIGIT_AFTER: Final = re.compile(r"[ -]?\d")
+
+_ACCOUNT_START: Final = re.compile(r"(?<![A-Za-z0-9])([A-Za-z]{2})\d\d(?=[ -]?[A-Za-z0-9]{4})")
+_ACCOUNT_LENGTHS: Final = {
+    country: int(length)
+    for length, countries in (
+        line.split(" ", 1)
+        for line in """15 NO
+16 BE
+18 DK FI FO GL NL SD
+19 MK SI
+20 AT BA EE KZ LT LU MN XK
+21 CH HR LI LV
+22 BG BH CR DE GB GE IE ME RS VA
+23 AE GI IL IQ OM SO TL
+24 AD CZ ES MD PK RO SA SE SK TN VG
+25 LY PT ST
+26 IS TR
+27 BI DJ FR GR IT MC MR SM
+28 AL AZ BY CY DO GT HU LB NI PL SV
+29 BR EG PS QA UA
+30 JO KW MU
+31 MT SC
+32 LC
+33 RU""".splitlines()
+    )
+    for country in countries.split()
+}
+"""Country -> signs of an international bank account number. Source: the registry that SWIFT keeps for ISO 13616."""
+
+_ACCOUNT_FORMS: Final = {
+    length: re.compile(rf"[A-Za-z0-9]{{4}}(?:[ -]?[A-Za-z0-9]){{{length - 4}}}(?![A-Za-z0-9])")
+    for length in set(_ACCOUNT_LENGTHS.values())
+}
+
+_PERSON_NUMBER: Final = re.compile(
+    r"(?<![\w.-])(?!000|666|9)(\d{3}-(?!00)\d\d-(?!0000)\d{4})(?![\w-]|\.\d)",
+)
+_PERSON_NAMED: Final = re.compile(
+    r"\b(?:ssn|social security(?: (?:number|no\.?))?)\b(?: is|:|=|\s?\()?\s{0,2}"
+    r"(?!000|666|9)(\d{3} ?(?!00)\d\d ?(?!0000)\d{4})(?!\d)",
+    re.IGNORECASE,
+)
+"""A US social security number: three parts, none of zeros alone, the first neither 666 nor of 900 and more. Source: the
+Social Security Administration, "Social Security Number Randomization", 2011."""
 
 _IN_ADDRESS: Final = re.compile(r"://[^\s/:@\"'<>]{0,100}:([^\s/@\"'<>]{1,200})@")
 _BEARER: Final = re.compile(r"\b(?:Bearer|Basic|Token)\s+(?=[\w.~+/=-]{0,60}\d)([\w.~+/=-]{16,})")
@@ -91,7 +143,8 @@ _SIGNATURE: Final = re.compile(r"[?&](?:sig|signature|access_token|api_key|apike
 
 _NAMED: Final = re.compile(
     r"""(?<![A-Za-z\[])(?:
-      (?P<password>pass(?:word|wd|code|phrase|key)s?|pwd|pw|pass(?=\s?[=:])|pin|(?:recovery|seed)[ ]phrase
+      (?P<password>pass(?:w(?:or[dt]|d)|code|phrase|key)s?|kennwort|wachtwoord|contrase\u00f1a|mot[ ]de[ ]passe
+        |pwd|pw|pass(?=\s?[=:])|pin|(?:recovery|seed)[ ]phrase
         |(?:one-time|otp|verification)[ ]code)
     | (?P<key>(?:access|account|api|auth|client|encryption|license|master|private|refresh|secret|service|session|shared
         |signing|storage|webhook)[ _-]?(?:access[ _-]?)?(?:key|secret|token)|apikey|credentials?|secret|token)
@@ -99,10 +152,21 @@ _NAMED: Final = re.compile(
     (?P<rest>[\w-]{0,30})
     (?P<about>(?:\s(?:at|for|in|of|on|to)(?:\s[\w.'@-]{1,40}){1,6}?)?)
     (?P<joint>["']?\s{0,4}(?:[=:]{1,2}=?|=>)\s{0,4}
-      |\s(?:is|was|were|becomes|to|will\sbe)\s(?:(?:actually|now|set\sto|still)\s)?)
+      |\s(?:is|was|were|becomes|to|will\sbe|ist|lautet|es|est)\s(?:(?:actually|now|set\sto|still)\s)?|['\u2019]s\s
+      |\s[-\u2013]{1,2}>?\s(?=[^\s"']*[^\s"'a-zA-Z])
+      |\s?\((?:is\s|it['\u2019]s\s)?(?=[^\s()]{0,60}[^\s()a-z-][^\s()]{0,60}\)))
     (?P<value>"[^"\n]{1,200}"|'[^'\n]{1,200}'|`[^`\n]{1,200}`|[^\s"'`,;]{1,500})""",
     re.VERBOSE | re.IGNORECASE,
 )
+_TURNED: Final = re.compile(
+    r"(?<![^\s\"'`(])(?=[^\s\"'`()\[\]]{0,60}[\d!@#$%^&*+=?])([^\s\"'`()\[\]]{4,60})[\"'`]?,? (?:as|is|was)"
+    r" (?:my|our|the|your)"
+    r" (?:[\w'.-]{1,20} ){0,2}(?:pass(?:word|code|phrase)|pin|pwd)\b"
+    r"(?=\s*(?:$|[.,;!?)\n]|(?:and|at|but|for|in|of|on|since|there)\b))",
+    re.IGNORECASE,
+)
+"""What is a password by what follows it: "hunter2 is my password"."""
+
 _FLAG: Final = re.compile(r"--(?:api-key|pass(?:word|wd|phrase)?|secret|token)[ =]([^\s\"'$<\[-][^\s\"']{2,200})")
 _NO_SECRET_NAME: Final = re.compile(
     r"[\w-]*?(?:arn|count|env|expir|field|file|format|hash|id\b|ids\b|_len|length|limit|manager|max|name|path|policy|polic"
@@ -121,6 +185,9 @@ _PLACEHOLDER: Final = re.compile(
 _ALGORITHM: Final = re.compile(r"(?:aes|argon|bcrypt|hmac|http|md|oauth|pbkdf|rsa|scrypt|sha|utf)[-\d]", re.IGNORECASE)
 _CLAUSE: Final = re.compile(r"[^.,;\n\"']{1,200}")
 _PARTICIPLE: Final = "ed"
+_TOLD_OF_PASSWORDS: Final = re.compile(
+    r"[a-z]-(?:based|free|less|like|long|only|protected|sensitive|specific)$", re.IGNORECASE
+)
 _NO_PASSWORD: Final = word_set(
     """about access again already always bad being blank broken case correct different easy empty enough enter fine
     good gone here incorrect invalid it kept log login long lost mandatory me missing never none not ok okay one only
@@ -133,8 +200,8 @@ _NO_PASSWORD: Final = word_set(
 def redact(text: str) -> tuple[str, Counter[str]]:
     """The text with every secret replaced by a mark such as "[secret: api key]", and how many of each kind there were.
 
-    Kinds: api key, token, private key, card number, password. Marks are left alone when met again, so a second pass
-    changes nothing. Takes time linear in the text; never raises.
+    Kinds: api key, token, private key, card number, bank account, social security number, password. Marks are left
+    alone when met again, so a second pass changes nothing. Takes time linear in the text; never raises.
     """
     found: Counter[str] = Counter()
     for _ in range(_PASSES):
@@ -157,12 +224,19 @@ def _secrets(text: str) -> Iterator[tuple[int, int, str]]:
     yield from _private_keys(text)
     for run in _RUN.finditer(text):
         yield from _in_run(run)
-    for form, kind in ((_IN_ADDRESS, _PASSWORD), (_BEARER, _TOKEN), (_SIGNATURE, _TOKEN), (_FLAG, _PASSWORD)):
+    for form, kind in (
+        (_IN_ADDRESS, _PASSWORD),
+        (_BEARER, _TOKEN),
+        (_SIGNATURE, _TOKEN),
+        (_FLAG, _PASSWORD),
+        (_TURNED, _PASSWORD),
+    ):
         yield from ((*secret.span(1), kind) for secret in form.finditer(text))
     yield from _named(text)
-    for digits in _CARD_DIGITS.finditer(text):
-        if _is_card(digits.group()):
-            yield *digits.span(), _CARD
+    yield from _cards(text)
+    yield from _accounts(text)
+    for form in (_PERSON_NUMBER, _PERSON_NAMED):
+        yield from ((*number.span(1), _PERSON) for number in form.finditer(text))
 
 
 def _private_keys(text: str) -> Iterator[tuple[int, int, str]]:
@@ -251,7 +325,13 @@ def _is_password(value: str, *, quoted: bool, written: bool, rest: str) -> bool:
 
     `written`: after a sign such as "=", not after "is". `rest` is what follows.
     """
-    if value.lower() in _NO_PASSWORD or _ALGORITHM.match(value) or len(value) < 3 or value.endswith(_PARTICIPLE):
+    if (
+        value.lower() in _NO_PASSWORD
+        or _TOLD_OF_PASSWORDS.search(value)
+        or _ALGORITHM.match(value)
+        or len(value) < 3
+        or value.endswith(_PARTICIPLE)
+    ):
         return False
     if value.isdigit():
         return len(value) >= 4 and not re.match(
@@ -275,14 +355,40 @@ def _is_key(value: str, *, quoted: bool) -> bool:
     return letters >= 16 and (quoted or not value.islower()) and _bits(value) > 3.5
 
 
+def _cards(text: str) -> Iterator[tuple[int, int, str]]:
+    """Card numbers that begin or end a row of digits, or follow another one in it."""
+    last = -2
+    for digits in _CARD_DIGITS.finditer(text):
+        start, end = digits.span(1)
+        if start < last or not _is_card(digits[1]):
+            continue
+        within = start - last > 1 and _DIGIT_BEFORE.search(text, max(0, start - 2), start)
+        if not (within and _DIGIT_AFTER.match(text, end)):
+            last = end
+            yield start, end, _CARD
+
+
 def _is_card(written: str) -> bool:
-    """Whether digits are a payment card's: its length and first digits, grouped as cards are, and the last a check
-    digit.
+    """Whether digits are a payment card's: its length and first digits, and the last a check digit.
 
     Source: ISO/IEC 7812-1, annex B (the Luhn formula).
     """
-    digits = re.sub("[ -]", "", written)
-    if not _CARD_START.match(digits) or not _CARD_GROUPS.fullmatch(written):
+    digits = re.sub(r"\D", "", written)
+    if not _CARD_START.match(digits):
         return False
     doubled = [int(digit) * (2 if place % 2 else 1) for place, digit in enumerate(reversed(digits))]
     return sum(number // 10 + number % 10 for number in doubled) % 10 == 0 and len(set(digits)) > 1
+
+
+def _accounts(text: str) -> Iterator[tuple[int, int, str]]:
+    """International bank account numbers: as long as those of their country, with check digits that are right.
+
+    Source: ISO 13616-1 with ISO/IEC 7064, MOD 97-10.
+    """
+    for begun in _ACCOUNT_START.finditer(text):
+        form = _ACCOUNT_FORMS.get(_ACCOUNT_LENGTHS.get(begun[1].upper(), 0))
+        account = form.match(text, begun.start()) if form else None
+        if account:
+            signs = re.sub("[ -]", "", account.group())
+            if int("".join(str(int(sign, 36)) for sign in signs[4:] + signs[:4])) % 97 == 1:
+                yield *account.span(), _ACCOUNT

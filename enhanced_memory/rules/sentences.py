@@ -6,7 +6,6 @@ Above it lies `rules.extraction`, which judges them; below it `rules.transcript`
 from __future__ import annotations
 
 import re
-from bisect import bisect_right
 from collections.abc import Iterator
 from typing import Final, NamedTuple
 
@@ -28,6 +27,8 @@ _ABBREVIATION: Final = re.compile(
     re.IGNORECASE,
 )
 _LONGEST_ABBREVIATION: Final = 8
+_PLAIN: Final = re.compile(r"[A-Za-z][\w,;:=/@|&-]*+(?: [\w,;:=/@|&'-]++)*+")
+"""A line in which nothing ends a sentence, no bullet and no aside: most short ones."""
 _ASIDE: Final = re.compile(r"\s\[(?!secret: )[^\[\]]{12,400}\](?!\()")
 _BULLET: Final = re.compile(r"\s*+(?:(?:[-*•+]|\d{1,3}[.)]|[a-z]\))\s+)?(?:\[[ xX]\]\s+)?")
 
@@ -56,7 +57,7 @@ def split_sentences(text: str) -> list[Sentence]:
     """
     transcript = read_transcript(text)
     masked = transcript.masked
-    line_ends = [found.start() for found in re.finditer("\n", text)]
+    line, counted = 1, 0
     found: list[Sentence] = []
     for number, utterance in enumerate(transcript.utterances):
         for block_start, block_end in utterance.blocks:
@@ -66,7 +67,7 @@ def split_sentences(text: str) -> list[Sentence]:
                     continue
                 said = " ".join(words.replace(FILLER, "").split())
                 if said:
-                    line = bisect_right(line_ends, start) + 1
+                    line, counted = line + text.count("\n", counted, start), start
                     found.append(Sentence(said, start, end, line, utterance.speaker, utterance.date, number))
     return found
 
@@ -74,6 +75,9 @@ def split_sentences(text: str) -> list[Sentence]:
 def _cut(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
     """Start and end offsets of the sentences of a passage, without bullets, asides and white space around them."""
     block = text[start:end]
+    if len(block) <= MAX_SENTENCE and _PLAIN.fullmatch(block):
+        yield start, end
+        return
     bullet = _BULLET.match(block)
     begin = bullet.end() if bullet else 0
     for aside in _ASIDE.finditer(block) if " [" in block else ():

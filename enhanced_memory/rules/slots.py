@@ -48,8 +48,8 @@ _ONE_PLACE: Final = {
         "test": "with",
         "grow": "in",
         "come": "from",
-        "go": "to",
-        "send": "to via",
+        "go": "to through via",
+        "send": "to via with through by",
         "sleep": "in",
         "bank": "with",
         "pay": "with in by",
@@ -189,6 +189,12 @@ def _objects(old: Claim, new: Claim) -> Clash | None:
 
 
 _ORIGIN: Final = _terms("born childhood")
+_APT: Final = _terms(
+    "good bad great better excellent terrible interested experienced skilled trained expert afraid proud"
+)
+"""What somebody is at, in or with many things."""
+
+_WISHES: Final = _terms("want need like ask")
 _FOR_PURPOSE: Final = _terms("use prefer want choose need pick")
 
 
@@ -204,10 +210,14 @@ def _scopes(old: Claim, new: Claim) -> Clash | None:
         return None
     subject = old.subject & new.subject
     times = kinds_of(ours[name]) & kinds_of(theirs[name]) & TIMES
+    if old.verb in {"be", ""} and old.object & _APT:
+        return None
     if name in _ONE_PLACE.get(old.verb, ()):
         confidence = 0.85
     elif times and old.verb not in _MANY:
         confidence = 0.85 if subject else 0.7
+    elif old.verb in _WISHES and old.object and kinds_of(ours[name]) & kinds_of(theirs[name]):
+        confidence = 0.75
     elif (
         old.object
         and old.verb not in {"be", ""}

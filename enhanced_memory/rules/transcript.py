@@ -104,6 +104,12 @@ _CODE_LINE: Final = re.compile(
     |(?:export|public|private|static)\s.{0,200}[({;]$|@[\w.]{1,40}(?:\(|$)|</?[a-z!][^<>]{0,250}>|[{}\[\]();,]+$)""",
     re.VERBOSE,
 )
+_WORDS_ALONE: Final = re.compile(
+    r"(?!(?:import|from|package|debug|info|warn|warning|error|fatal)\b)\w++(?:[ ,.'?!]++\w++)*+[ ,.'?!]*+",
+    re.IGNORECASE,
+)
+"""What no line of code is: words without any sign, that do not begin as some statements and logs do."""
+
 _SIGNS: Final = re.compile(r"[{}\[\]<>=;|\\$^]|::|->|\w\(")
 _SIGNS_SHARE: Final = 8
 """A line with more than one sign of code in so many characters is code."""
@@ -295,6 +301,8 @@ def _add_line(utterance: Utterance, text: str, start: int, end: int) -> None:
 def _is_code(line: str) -> bool:
     """Whether a line is code, markup, a quotation or a program's output: by how it begins, or by its share of signs."""
     head = line[:300].rstrip()
+    if _WORDS_ALONE.fullmatch(head):
+        return False
     return bool(_CODE_LINE.match(head)) or len(_SIGNS.findall(head)) * _SIGNS_SHARE > len(head)
 
 

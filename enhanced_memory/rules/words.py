@@ -8,6 +8,7 @@ courtesy, praise and doubt.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Final
 
@@ -143,6 +144,11 @@ def plain(word: str) -> tuple[str, ...]:
     if tail == "s":
         return (head, "is") if head in _WITH_IS else (head,)
     return (head, _SHORT["'" + tail]) if "'" + tail in _SHORT else (word,)
+
+
+def are_plain(written: Sequence[str]) -> bool:
+    """Whether words in small letters are what `plain` would make of each."""
+    return _WRITTEN_APART.keys().isdisjoint(written) and not any("'" in word or "\u2019" in word for word in written)
 
 
 def is_past(word: str) -> bool:

@@ -92,6 +92,34 @@ def test_entities_of_two_types_are_in_conflict_only_where_they_name_the_same_sub
     assert [c["existing_entity"] for c in ask("detect_conflicts", entity_data=data)["conflicts"]] == ["user"]
 
 
+def test_an_observation_without_a_subject_is_about_its_entity(ask: Any, remember: Any) -> None:
+    for number in range(30):
+        remember(f"place {number}", f"Firm {number} lives in district {number}", f"Works at firm {number}")
+    remember("Ada", "Prefers tea", "Lives in London", type_="person")
+    (conflict,) = detect(ask, "Ada lives in Paris")
+    assert (conflict["existing_entity"], conflict["conflict_type"]) == ("Ada", "contradiction")
+    assert [e["existing"] for e in conflict["evidence"]] == ["Lives in London"]
+    told = remember("Trip", "Bring boots", "Ada does not prefer tea", type_="note")["conflicts"]
+    assert [(c["existing_entity"], c["conflict_type"]) for c in told] == [("Ada", "contradiction")]
+    remember("Kitchen", "Bruno drinks oat milk", type_="note")
+    data = {"name": "Bruno", "entityType": "person", "observations": ["Does not drink oat milk"]}
+    (conflict,) = ask("detect_conflicts", entity_data=data)["conflicts"]
+    assert conflict["existing_entity"] == "Kitchen"
+
+
+def test_among_many_entities_one_is_held_against_what_is_said_of_it_elsewhere(ask: Any) -> None:
+    entities = [
+        {"name": f"Name{number}", "entityType": "person", "observations": [f"Lives in Town{number}", "Sings"]}
+        for number in range(400)
+    ]
+    entities.append({"name": "Trips", "entityType": "note", "observations": ["Name7 lives in Town8", "Pack socks"]})
+    ask("create_entities", entities=entities, check_conflicts=False)
+    found = ask("detect_memory_conflicts", limit=500)["conflicts"]
+    assert [c["conflict_type"] for c in found if (c["entity"], c["existing_entity"]) == ("Trips", "Name7")] == [
+        "contradiction"
+    ]
+
+
 def decide(path: Path, status: str) -> None:
     """Set the status of every conflict on record."""
     with sqlite3.connect(path) as connection:

@@ -3,8 +3,9 @@
     python tests/quality/conflicts.py [--misses]
 
 `conflict_pairs.jsonl` holds one pair a line: `old`, `new`, `label` (contradiction, update, duplicate, compatible or
-unrelated), `phenomenon` and `half`. Compatible and unrelated pairs count as none. The rules were tuned on the part
-`tune`; `held` was written after them, and its misses are not printed.
+unrelated), `phenomenon` and `half`. Where it matters whose observations they are, `of` tells name and type of the two
+entities; such pairs have a line of their own. Compatible and unrelated pairs count as none. The rules were tuned on the
+part `tune`; `held` was written after them, and its misses are not printed.
 """
 
 from __future__ import annotations
@@ -13,11 +14,14 @@ import argparse
 import json
 import sys
 from collections import Counter
+from itertools import product
 from pathlib import Path
+from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
-from enhanced_memory.rules.conflicts import judge
+from enhanced_memory.rules.conflicts import compare, judge
+from enhanced_memory.rules.owners import owner_of
 
 PAIRS = Path(__file__).with_name("conflict_pairs.jsonl")
 FOUND = ("contradiction", "update", "duplicate")
@@ -56,25 +60,38 @@ def scores(counts: Counter[tuple[str, str]]) -> dict[str, float]:
     }
 
 
+def told(row: dict[str, Any]) -> tuple[str, float]:
+    """The label found for a pair, and how sure it is."""
+    if "of" not in row:
+        finding = judge(row["old"], row["new"])
+        return (finding.kind, finding.confidence) if finding else ("none", 0.0)
+    (one, one_type), (other, other_type) = row["of"]
+    owners = owner_of(one, one_type), owner_of(other, other_type)
+    verdict = compare([row["old"]], [row["new"]], same_type=one_type == other_type, owners=owners)
+    return (verdict.conflict_type, verdict.confidence) if verdict else ("none", 0.0)
+
+
 def main() -> None:
     """Print the scores of each part, and how often findings of each confidence are right."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--misses", action="store_true", help="print the pairs of the tuning part that went wrong")
     misses = parser.parse_args().misses
     rows = [json.loads(line) for line in PAIRS.read_text(encoding="utf-8").splitlines()]
-    for half in ("tune", "held"):
+    for half, owned in product(("tune", "held"), (False, True)):
         counts: Counter[tuple[str, str]] = Counter()
         sure: Counter[tuple[bool, bool]] = Counter()
-        for row in (row for row in rows if row["half"] == half):
-            finding = judge(row["old"], row["new"])
+        for row in (row for row in rows if row["half"] == half and ("of" in row) == owned):
             gold = row["label"] if row["label"] in FOUND else "none"
-            got = finding.kind if finding else "none"
+            got, confidence = told(row)
             counts[gold, got] += 1
-            if finding:
-                sure[finding.confidence >= SURE, gold == got] += 1
+            if got != "none":
+                sure[confidence >= SURE, gold == got] += 1
             if misses and half == "tune" and gold != got:
                 print("  ", gold, got, row["old"], row["new"], sep=" | ")
-        print(f"{half:5}", *(f"{name}={value:.3g}" for name, value in scores(counts).items()))
+        print(
+            f"{half:5} {'of an entity ' if owned else ''}",
+            *(f"{name}={value:.3g}" for name, value in scores(counts).items()),
+        )
         for is_sure, name in ((True, f"confidence >= {SURE}"), (False, f"confidence < {SURE}")):
             found = sure[is_sure, True] + sure[is_sure, False]
             print(f"      {name}: {sure[is_sure, True]} of {found} right")

@@ -35,6 +35,11 @@ PLANTED = {
         ("login: bob, pwd: {}", "Tr0ub4dor&3"),
         ("my passphrase is {}", "violet harbor candle river"),
         ("my PIN is {}", "4921"),
+        ("my password ({}) is old", "hunter2"),
+        ("mein Passwort ist {}", "geheim12"),
+        ("passwort: {}", "sonnenblume"),
+        ("the password's {}", "hunter2"),
+        ("{} is my password", "blue7fish"),
     ],
     "password in an address": [
         ("postgres://bob:{}@db.example.com/app", "pg-pass"),
@@ -96,6 +101,18 @@ PLANTED = {
         ("my amex is {}", "3782 822463 10005"),
         ("visa={}", "4012-8888-8888-1881"),
         ("{}", "2223003122003222"),
+        ("{} 12/27", "4111.1111.1111.1111"),
+        ("{}", "4012\u00a08888\u00a08888\u00a01881"),
+    ],
+    "bank account": [
+        ("my IBAN is {}, thanks", "DE89 3704 0044 0532 0130 00"),
+        ("iban {}", "GB82WEST12345698765432"),
+        ("send it to {} EUR", "NL91ABNA0417164300"),
+        ("{}", "FR14 2004 1010 0505 0001 3M02 606"),
+    ],
+    "social security number": [
+        ("my number is {}", "219-09-9999"),
+        ("SSN: {}", "219099998"),
     ],
     "other named secret": [
         ("api_key: {}", drawn(20, HEX)),
@@ -131,7 +148,15 @@ def test_all_planted_secrets_go_from_one_text() -> None:
     text, found = redact("\n\n".join(frame.format(secret) for frame, secret in pairs))
     assert not [secret for _, secret in pairs if secret in text]
     assert found.total() == len(pairs) >= 50
-    assert set(found) == {"api key", "token", "private key", "card number", "password"}
+    assert set(found) == {
+        "api key",
+        "token",
+        "private key",
+        "card number",
+        "bank account",
+        "social security number",
+        "password",
+    }
 
 
 @pytest.mark.parametrize(
@@ -177,6 +202,14 @@ def test_all_planted_secrets_go_from_one_text() -> None:
         "meet at 2024-05-01T10:31:22.123456Z",
         "I passed: 3 tests, 2 skipped",
         "the keyboard is a Model M",
+        "order 113-4567890-1234567 and part 900-12-3456 and case 000-12-3456",
+        "section 123-45-6789-01 of A-123-45-6789",
+        "IBAN DE88 3704 0044 0532 0130 00 has the wrong check digits",
+        "rooms 4111 1111 1111 and 5000 6000 7000 8001",
+        "my password (the old one) and the password (min 8 characters)",
+        "the password is case-sensitive",
+        "Python3 is the default password hasher",
+        "password (SHA-256) and pin (PB12)",
     ],
 )
 def test_ordinary_text_stays_as_it_is(text: str) -> None:
@@ -185,6 +218,12 @@ def test_ordinary_text_stays_as_it_is(text: str) -> None:
 
 def test_what_stands_before_a_secret_stays() -> None:
     assert redact("My wifi password is hunter2, ok?")[0] == "My wifi password is [secret: password], ok?"
+
+
+def test_cards_in_a_row_all_go_but_not_digits_in_the_middle_of_a_longer_number() -> None:
+    cards = "4111 1111 1111 1111 4012 8888 8888 1881 5555 5555 5555 4444"
+    assert redact(cards)[1] == {"card number": 3}
+    assert redact("12345 4111 1111 1111 1111 99999")[1] == {}
 
 
 PIECES = ["password", "password: ", " is ", "token=", "-----BEGIN PRIVATE KEY-----", "4111 ", "://a:", "@", "[secret: "]
