@@ -36,8 +36,8 @@ _CANDIDATE_CHARACTERS = 200_000
 long and saved 0.3 points more."""
 
 _OWN_SHARE = 3 / 4
-"""Share of a dictionary that is learned at the most; the end of the shipped one stays in the rest. Text like that learned
-from takes 1 % more bytes so, and text of another kind, as the next import may be, 5 % less."""
+"""Share of a dictionary that is learned at the most; the end of the shipped one stays in the rest. Text like that
+learned from takes 1 % more bytes so, and text of another kind, as the next import may be, 5 % less."""
 
 
 def train(texts: Iterable[str], size: int = DICTIONARY_BYTES) -> bytes:
