@@ -73,7 +73,8 @@ CREATE INDEX idx_entities_session ON entities (namespace_id, source_session)
 -- the entities row until the next version is appended. entity_type is there on keyframes and where it changed; what an
 -- entity was called at any time is told by its renames. A first version made by hand has no action, method, created_at
 -- or entity_type of its own: it is 'created', 'manual', and as old and of the type as its entity, whose row tells the
--- last two until the next version is appended. That spares every memory that is written once 50 bytes.
+-- last two until the next version is appended. If it has no message, author and session either, it has no row at all
+-- before that: all_versions tells it. That spares every memory that is written once up to 95 bytes.
 CREATE TABLE versions (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
     entity_id INTEGER NOT NULL REFERENCES entities (id),
@@ -94,6 +95,19 @@ CREATE TABLE versions (
     method TEXT
 );
 CREATE UNIQUE INDEX idx_versions_entity ON versions (entity_id, version_number);
+
+-- Every version: those that have a row, and the first one of an entity that has none, under the number that the row
+-- gets when it is written. What reads the history of entities reads this. The casts give both parts columns of one kind,
+-- or else SQLite would not look through the view to the rows that are asked for.
+CREATE VIEW all_versions AS
+    SELECT * FROM versions
+    UNION ALL
+    SELECT CAST(id - 1099511627776 AS INTEGER), id, CAST(1 AS INTEGER), CAST('main' AS TEXT), CAST(NULL AS BLOB),
+        CAST(NULL AS TEXT), CAST(NULL AS TIMESTAMP), CAST(NULL AS TEXT), CAST(NULL AS INTEGER), CAST(NULL AS INTEGER),
+        CAST(0 AS INTEGER), CAST(0 AS INTEGER), CAST(NULL AS BLOB), CAST(NULL AS TEXT), CAST(NULL AS TEXT),
+        CAST(NULL AS TEXT), CAST(NULL AS TEXT)
+    FROM entities
+    WHERE current_version = 1 AND NOT EXISTS (SELECT 1 FROM versions WHERE entity_id = entities.id);
 
 CREATE TABLE renames (
     id INTEGER PRIMARY KEY,

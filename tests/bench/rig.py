@@ -228,7 +228,7 @@ class Daemon:
         until = time.monotonic() + _PATIENCE_S
         entities, trained_on = 1, 0
         with sqlite3.connect(f"file:{self.db}?mode=ro", uri=True) as connection:
-            while entities >= 500 and trained_on * 8 <= entities and time.monotonic() < until:
+            while entities >= 500 and trained_on * 4 <= entities and time.monotonic() < until:
                 time.sleep(0.2)
                 entities, trained_on = connection.execute(
                     "SELECT (SELECT max(id) FROM entities), (SELECT max(trained_on) FROM dictionaries)"

@@ -213,7 +213,11 @@ DAMAGE = {
     "version's parent": "DELETE FROM versions WHERE version_number = 5 AND entity_id ="
     " (SELECT id FROM entities WHERE name = 'Ann')",
     "version that is current": "DELETE FROM versions WHERE entity_id ="
-    " (SELECT id FROM entities WHERE name = 'thing 8')",
+    " (SELECT id FROM entities WHERE name = 'renamed')",
+    "version of several that is current": "DELETE FROM versions WHERE (entity_id, version_number) ="
+    " (SELECT id, current_version FROM entities WHERE name = 'Ann')",
+    "version that began it": "DELETE FROM versions WHERE version_number = 1 AND entity_id ="
+    " (SELECT id FROM entities WHERE name = 'renamed')",
     "version's content": "UPDATE entities SET compressed_data = (SELECT compressed_data FROM entities WHERE name ="
     " 'thing 8'), checksum = (SELECT checksum FROM entities WHERE name = 'thing 8') WHERE name = 'Ann'",
     "branch": "UPDATE branches SET head_version = 999 WHERE name = 'proposal'",

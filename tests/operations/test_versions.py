@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -240,6 +242,60 @@ def test_what_changed_lists_every_change_once_and_in_order(ask: Any, remember: A
         ("entity", "updated", "Ann"),
         ("relation", "deleted", None),
     ]
+
+
+def test_a_memory_that_is_written_once_has_a_history_without_a_row_of_it(
+    ask: Any, remember: Any, tmp_path: Path
+) -> None:
+    remember("Ann", "a", type_="person")
+
+    def rows() -> list[Any]:
+        with closing(sqlite3.connect(tmp_path / "memory.db")) as connection:
+            return connection.execute("SELECT version_number, parent_version FROM versions ORDER BY id").fetchall()
+
+    def first() -> list[Any]:
+        note = ask("memory_history", entity_name="Ann")["versions"][-1]
+        past = ask("open_nodes", names=["Ann"], version=1)["entities"][0]
+        was = ask("open_nodes", names=["Ann"], as_of=note["created"])["entities"][0]
+        change = ask("what_changed", since="1h")["changes"][0]
+        return [note, past["observations"], past["entityType"], was["observations"], was["version"], change]
+
+    before = first()
+    assert rows() == []
+    assert ask("get_memory_status")["versioning"]["total_versions"] == 1
+    assert ask("verify_database")["checked"]["versions"] == 1
+    add(ask, "Ann", "b")
+    ask("update_entity", entityName="Ann", entityType="friend")
+    assert rows() == [(1, None), (2, 1), (3, 2)]
+    assert first() == before
+    assert ask("get_memory_status")["versioning"]["total_versions"] == 3
+    assert ask("verify_database")["ok"]
+
+
+def test_a_branch_of_a_memory_written_once_leads_to_its_first_version(ask: Any, remember: Any) -> None:
+    remember("Ann", "a")
+    ask("memory_branch", entity_name="Ann", branch_name="draft", checkout=False)
+    assert ask("verify_database")["ok"]
+    add(ask, "Ann", "b", branch="draft")
+    assert [note["version"] for note in ask("memory_history", entity_name="Ann")["versions"]] == [2, 1]
+    assert observations(ask, "Ann") == ["a"]
+    assert observations(ask, "Ann", branch="draft") == ["a", "b"]
+    assert ask("memory_merge", entity_name="Ann", source_branch="draft")["success"]
+    assert observations(ask, "Ann") == ["a", "b"]
+    assert ask("verify_database")["ok"]
+
+
+def test_what_changed_pages_on_while_a_memory_gets_its_second_version(ask: Any) -> None:
+    made = [{"name": f"e{n}", "entityType": "t", "observations": ["x"]} for n in range(6)]
+    ask("create_entities", entities=made)
+    page = ask("what_changed", since="1h", limit=3)
+    seen = [change["name"] for change in page["changes"]]
+    for name in ("e4", "e1"):
+        add(ask, name, "y")
+    while page["next_cursor"] is not None:
+        page = ask("what_changed", since="1h", limit=2, cursor=page["next_cursor"])
+        seen += [change["name"] for change in page["changes"]]
+    assert seen == ["e0", "e1", "e2", "e3", "e4", "e5", "e4", "e1"]
 
 
 def test_an_entity_on_a_branch_without_changes_was_on_that_branch(

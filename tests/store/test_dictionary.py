@@ -116,6 +116,18 @@ def test_any_text_is_read_again_with_a_dictionary_made_of_it(texts: list[str]) -
     assert stored_bytes({"observations": texts}, train(texts * 3)) > 0
 
 
+def test_however_much_is_learned_the_end_of_the_shipped_dictionary_stays() -> None:
+    chance = random.Random(3)
+    words = ["".join(chance.choices("bcdfghjklmnpqrstvwxz", k=9)) for _ in range(4_000)]
+    lines = [" ".join(words[at : at + 40]) for at in range(0, len(words), 40)]
+    trained = train([f"{line} {n}" for line in lines for n in range(3)])
+    learned = {word for word in words if word.encode() in trained}
+    assert 9 * len(learned) > 15_000
+    assert SHIPPED[-8_000:] in trained
+    other = {"observations": ["The user prefers to work from home on Friday", "Lives in Lisbon with two children"]}
+    assert stored_bytes(other, trained) < 1.25 * stored_bytes(other, SHIPPED)
+
+
 def test_room_that_is_left_holds_the_shipped_dictionary() -> None:
     trained = train(HABITS)
     assert len(trained) == DICTIONARY_BYTES

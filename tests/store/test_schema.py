@@ -65,6 +65,7 @@ def layout(path: str) -> dict[str, Any]:
         tables = [row[0] for row in db.execute("SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY name")]
         return {table: db.execute(f"PRAGMA table_info({table})").fetchall() for table in tables} | {
             "indexes": db.execute("SELECT name, sql FROM sqlite_schema WHERE type = 'index' ORDER BY name").fetchall(),
+            "views": db.execute("SELECT name, sql FROM sqlite_schema WHERE type = 'view' ORDER BY name").fetchall(),
             "virtual": db.execute("SELECT sql FROM sqlite_schema WHERE sql LIKE 'CREATE VIRTUAL%'").fetchall(),
         }
 

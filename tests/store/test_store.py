@@ -489,6 +489,24 @@ def test_the_store_makes_a_dictionary_of_its_own_words_when_it_has_enough(
     again.close()
 
 
+def test_a_store_that_is_never_idle_makes_a_dictionary_as_well(path: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("enhanced_memory.store.sqlite.store._TRAIN_FROM", 20)
+    monkeypatch.setattr("enhanced_memory.store.sqlite.writer._HOUSEKEEPING_EVERY_S", 3_600.0)
+    store = SQLiteStore(path, Analyser())
+    written = 0
+    for enough in (20, 60, 80):
+        while written < enough:
+            store.write(create(f"e{written}", f"The quartermaster carries {written} barrels"), "default", 10.0)
+            written += 1
+        store._open_writer().submit(lambda connection: store.tidy(connection, idle=False), 10.0, alone=True)
+        assert store._trainer is not None
+        store._trainer.join(10)
+    store.close()
+    with sqlite3.connect(path) as db:
+        assert db.execute("SELECT trained_on FROM dictionaries").fetchall() == [(0,), (20,), (80,)]
+    db.close()
+
+
 def test_a_dictionary_that_holds_erased_text_goes_and_what_it_packed_stays_readable(
     path: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

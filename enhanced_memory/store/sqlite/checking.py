@@ -171,11 +171,12 @@ class _Check:
 
     def _count(self) -> None:
         counts = table_counts(self._connection)
+        (versions,) = self._connection.execute("SELECT count(*) FROM all_versions").fetchone()
         rows = SQLiteIndex(self._scope, FrequencyCache()).rows()
-        self._total = counts["entities"] + counts["versions"] + rows
+        self._total = counts["entities"] + versions + rows
         self._report.checked = {
             "entities": counts["entities"],
-            "versions": counts["versions"],
+            "versions": versions,
             "relations": counts["relations"],
             "conflicts": counts["conflicts"],
             "branches": counts["branches"],
@@ -248,7 +249,7 @@ class _Check:
         depths: dict[int, int] = {}
         rows = self._connection.execute(
             "SELECT version_number, parent_version, merged_version, delta_depth, compressed_data, checksum, entity_type"
-            " FROM versions WHERE entity_id = ? ORDER BY version_number",
+            " FROM all_versions WHERE entity_id = ? ORDER BY version_number",
             (entity.id,),
         ).fetchall()
         kept_in_row = None  # the type of the current version, where its content is the entity's row
@@ -307,10 +308,10 @@ class _Check:
         for name, branch, column, number in self._rows(
             "SELECT e.name, b.name, 'head', b.head_version FROM branches b JOIN entities e ON e.id = b.entity_id"
             " WHERE NOT EXISTS"
-            " (SELECT 1 FROM versions v WHERE v.entity_id = e.id AND v.version_number = b.head_version)"
+            " (SELECT 1 FROM all_versions v WHERE v.entity_id = e.id AND v.version_number = b.head_version)"
             " UNION ALL SELECT e.name, b.name, 'start', b.created_from_version FROM branches b"
             " JOIN entities e ON e.id = b.entity_id WHERE NOT EXISTS"
-            " (SELECT 1 FROM versions v WHERE v.entity_id = e.id AND v.version_number = b.created_from_version)"
+            " (SELECT 1 FROM all_versions v WHERE v.entity_id = e.id AND v.version_number = b.created_from_version)"
         ):
             self._report.add("branch", f"the {column} of branch {branch}, version {number}, is not there", name)
         for name, branch, head, current in self._rows(

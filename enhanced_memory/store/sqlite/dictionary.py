@@ -29,14 +29,23 @@ _SEEN_IN = 3
 """A gram is used once this many texts hold it."""
 
 _SAMPLE_CHARACTERS = 1_000_000
-"""Text that is looked at; more costs time and changes little in 32 KiB."""
+"""Text in which pieces are counted; more costs time and changes little in 32 KiB."""
+
+_CANDIDATE_CHARACTERS = 200_000
+"""Text that candidates are taken from: runs worth a place are met soon. From all of it, training took three times as
+long and saved 0.3 points more."""
+
+_OWN_SHARE = 3 / 4
+"""Share of a dictionary that is learned at the most; the end of the shipped one stays in the rest. Text like that
+learned from takes 1 % more bytes so, and text of another kind, as the next import may be, 5 % less."""
 
 
 def train(texts: Iterable[str], size: int = DICTIONARY_BYTES) -> bytes:
     """A dictionary of at most `size` bytes for text like this; the same texts in any order give the same bytes.
 
     Each text is best one entity, its observations joined with line feeds: only what three texts share goes in, so that
-    what one entity alone says is never copied out of it. Room that is left holds the shipped dictionary.
+    what one entity alone says is never copied out of it. A quarter of the room, and what else is left, holds the end of
+    the shipped dictionary.
 
     Candidates are runs of characters whose every six in a row stand in three texts. The best is the one whose pieces
     not yet in the dictionary are the most frequent, over the square root of its length; it goes nearest to the end.
@@ -46,7 +55,9 @@ def train(texts: Iterable[str], size: int = DICTIONARY_BYTES) -> bytes:
     for line in lines:
         counts.update(set(_grams(line)))
     worth = {gram: count - 1 for gram, count in counts.items() if count >= _SEEN_IN}
-    chosen = b"".join(run.encode() for run in reversed(list(_best_runs(lines, worth, size))))
+    candidates = lines[:: sum(map(len, lines)) // _CANDIDATE_CHARACTERS + 1]
+    runs = list(_best_runs(candidates, worth, int(size * _OWN_SHARE)))
+    chosen = b"".join(run.encode() for run in reversed(runs))
     return (SHIPPED + chosen + PICKLE_STARTS)[-size:]
 
 

@@ -387,8 +387,9 @@ class SQLiteEntities:
         entities, first, newest = self._scope.connection.execute(
             "SELECT (SELECT count(*) FROM entities WHERE deleted_at IS NULL),"
             " (SELECT created_at FROM entities ORDER BY id LIMIT 1),"
-            " (SELECT coalesce(v.created_at, e.created_at) FROM versions v JOIN entities e ON e.id = v.entity_id"
-            " ORDER BY v.id DESC LIMIT 1)"
+            " (SELECT max(created_at) FROM (SELECT * FROM (SELECT created_at FROM entities ORDER BY id DESC LIMIT 1)"
+            " UNION ALL SELECT * FROM (SELECT coalesce(v.created_at, e.created_at) FROM versions v"
+            " JOIN entities e ON e.id = v.entity_id ORDER BY v.id DESC LIMIT 1)))"
         ).fetchone()
         return Overview(entities, first, newest)
 
@@ -414,9 +415,10 @@ class SQLiteEntities:
         tiers = {"working": 0, "episodic": 0, "semantic": 0, "procedural": 0}
         tiers.update(execute(f"SELECT tier, count(*) {live} AND tier <> 'working' GROUP BY tier", number).fetchall())
         tiers["working"] = entities - sum(tiers.values())
-        (versions,) = execute(
-            "SELECT count(*) FROM versions WHERE (SELECT count(*) FROM namespaces) = 1"
-            " OR entity_id IN (SELECT id FROM entities WHERE namespace_id = ?)",
+        (deleted,) = execute(f"SELECT count(*) {live.replace('IS NULL', 'IS NOT NULL')}", number).fetchone()
+        (later_versions,) = execute(  # the first ones need no counting: every entity has one
+            "SELECT count(*) FROM versions WHERE version_number > 1 AND ((SELECT count(*) FROM namespaces) = 1"
+            " OR entity_id IN (SELECT id FROM entities WHERE namespace_id = ?))",
             number,
         ).fetchone()
         (extra_branches,) = execute(
@@ -443,7 +445,7 @@ class SQLiteEntities:
             by_tier=tiers,
             original_bytes=original,
             stored_bytes=stored,
-            versions=versions,
+            versions=entities + deleted + later_versions,
             branches=entities + extra_branches,
             pending_conflicts=pending,
             pinned=pinned,

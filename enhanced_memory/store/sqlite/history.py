@@ -19,10 +19,11 @@ from enhanced_memory.store.sqlite.versions import SQLiteVersions
 GONE = frozenset({"deleted", "merged_away"})
 """Actions after which an entity is in no read."""
 
+# Numbers of versions begin at -2^40 (all_versions), and a cursor has none below 0.
 _CHANGES = """
-SELECT coalesce(v.created_at, e.created_at), 'entity', v.id, e.id, e.name, v.version_number, v.branch_name,
-       coalesce(v.action, 'created'), v.commit_message, v.author, NULL, NULL, NULL, NULL
-FROM versions v JOIN entities e ON e.id = v.entity_id
+SELECT coalesce(v.created_at, e.created_at), 'entity', v.id + 1099511627776, e.id, e.name, v.version_number,
+       v.branch_name, coalesce(v.action, 'created'), v.commit_message, v.author, NULL, NULL, NULL, NULL
+FROM all_versions v JOIN entities e ON e.id = v.entity_id
 WHERE e.namespace_id = :namespace AND coalesce(v.created_at, e.created_at) >= :since
   AND coalesce(v.created_at, e.created_at) < :until
 UNION ALL

@@ -243,14 +243,15 @@ def _to_third(connection: Connection, _: Callable[[str], Scope]) -> str:
     columns = ", ".join(_columns(connection, "versions"))
     connection.execute(f"INSERT INTO versions ({columns}) SELECT {columns} FROM versions_before ORDER BY id")
     connection.execute("DROP TABLE versions_before")
+    _make_anew(connection, "all_versions")
     return "resolutions and curations that can be undone; a smaller index"
 
 
 def _make_anew(connection: Connection, *tables: str) -> None:
-    """Drop these tables, where they are, and make them as schema.sql has them, with their indexes."""
+    """Drop these tables, where they are, and make them, or views, as schema.sql has them, with their indexes."""
     for table in tables:
         connection.execute(f"DROP TABLE IF EXISTS {table}")
-    made = re.compile(rf"\s*CREATE (VIRTUAL )?(TABLE|.*INDEX \w+ ON) ({'|'.join(tables)})\b")
+    made = re.compile(rf"\s*CREATE (VIRTUAL )?(TABLE|VIEW|.*INDEX \w+ ON) ({'|'.join(tables)})\b")
     for statement in _split(statements()):
         if made.match(statement):
             connection.execute(statement)

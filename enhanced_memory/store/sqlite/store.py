@@ -71,10 +71,10 @@ from enhanced_memory.turns import Turns
 T = TypeVar("T")
 
 _TRAIN_FROM = 500
-_TRAIN_AGAIN_AT = 8
+_TRAIN_AGAIN_AT = 4
 _TRAIN_ON = 2_000
-"""A dictionary of the store's own words is made from 500 entities on, and again when they are 8 times as many; from
-2,000 of them at the most, which takes about a second."""
+"""A dictionary of the store's own words is made from 500 entities on, and again when they are 4 times as many; from
+2,000 of them at the most, which takes a third of a second. Each takes 32 KiB of the file."""
 
 _PIECE = 16
 """Characters of an erased text in a row that a dictionary must not hold: words alone are nobody's."""
@@ -476,8 +476,9 @@ class SQLiteStore:
                 self._requests_expired_at = now
                 connection.execute("DELETE FROM requests WHERE created_at < ?", (earlier(scope.now, KEEP_S),))
             connection.execute("COMMIT")
-        if idle and not self._closed:
-            self._shrink_log(connection)
+        if not self._closed:
+            if idle:
+                self._shrink_log(connection)
             self._train_if_due(connection)
 
     def _shrink_log(self, connection: Connection) -> None:
@@ -720,6 +721,8 @@ class SQLiteStore:
             self._codec.add_dictionary(number, data)
             self._codec.use_dictionary(number)
             log.info("dictionary %d made from %d entities", number, min(entities, _TRAIN_ON))
+        except ShuttingDown:  # the next start makes it
+            return
         except Exception as error:  # it is only a matter of space: the store works on with the dictionary it has
             log.warning("no dictionary was made: %s", error)
 

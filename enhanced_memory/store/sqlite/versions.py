@@ -27,6 +27,12 @@ _INSERT = (
     " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 )
 
+_FIRST_ROW = (
+    "INSERT INTO versions SELECT * FROM all_versions WHERE entity_id = ?1"
+    " AND NOT EXISTS (SELECT 1 FROM versions WHERE entity_id = ?1)"
+)
+"""What the view tells of the first version, as a row."""
+
 _BEGIN = (
     "INSERT INTO versions (entity_id, version_number, branch_name, commit_message, delta_depth, delta_bytes, author,"
     " session) VALUES (?, 1, 'main', ?, 0, 0, ?, ?)"
@@ -34,23 +40,26 @@ _BEGIN = (
 
 _HEADS = (
     "SELECT version_number, branch_name, parent_version, merged_version, action, commit_message, author, session,"
-    " method, created_at FROM versions WHERE entity_id = ?"
+    " method, created_at FROM all_versions WHERE entity_id = ?"
 )
 
 _BACKWARDS = (
-    "SELECT version_number, parent_version, delta_depth, compressed_data, checksum, entity_type FROM versions"
+    "SELECT version_number, parent_version, delta_depth, compressed_data, checksum, entity_type FROM all_versions"
     " WHERE entity_id = ? AND version_number <= ? ORDER BY version_number DESC"
 )
 
 _FIRST_PARENTS = """
 WITH RECURSIVE line (version_number, parent_version) AS (
-    SELECT version_number, parent_version FROM versions WHERE entity_id = :entity AND version_number = :head
+    SELECT version_number, parent_version FROM all_versions WHERE entity_id = :entity AND version_number = :head
     UNION ALL
     SELECT v.version_number, v.parent_version
     FROM line l JOIN versions v ON v.entity_id = :entity AND v.version_number = l.parent_version
 )
 SELECT version_number FROM line WHERE version_number < :below LIMIT :limit
 """
+
+_BY_HAND = Change("created", method="manual")
+"""What begins most entities, and what a version without a row says of itself."""
 
 _Content = tuple[str, tuple[str, ...]]
 """Type and observations."""
@@ -65,7 +74,12 @@ class SQLiteVersions:
     # ------------------------------------------------------------------------------------------------------ writing
 
     def begin(self, entity_id: int, change: Change) -> None:
-        """The first version of an entity created now: a keyframe whose bytes, type and time its row has."""
+        """The first version of an entity created now: a keyframe whose bytes, type and time its row has.
+
+        One made by hand of which nothing else is to be told gets its row with the second, in `settle`.
+        """
+        if change == _BY_HAND:
+            return
         if (change.action, change.method) == ("created", "manual"):
             self._scope.connection.execute(_BEGIN, (entity_id, change.message, change.author, change.session))
         else:
@@ -116,6 +130,7 @@ class SQLiteVersions:
     ) -> int:
         """The next version on a branch the entity is not on, on top of `tip`; what reads see stays as it is."""
         packed = self._scope.contents.pack(observations, None)
+        self._write_first_row(entity)
         number = self._next(entity.id)
         stored, kept_type = self._stored(
             entity.id, tip.version, (tip.entity_type, tip.observations), (entity_type, observations), len(packed.blob)
@@ -128,6 +143,7 @@ class SQLiteVersions:
 
     def settle(self, entity: Entity) -> None:
         """Copy what the current version leaves to the entities row out of it: the row will change."""
+        self._write_first_row(entity)
         self._scope.connection.execute(
             "UPDATE versions SET checksum = ?, (compressed_data, created_at, entity_type) ="
             " (SELECT e.compressed_data, coalesce(versions.created_at, e.created_at),"
@@ -135,6 +151,11 @@ class SQLiteVersions:
             " WHERE entity_id = ? AND version_number = ? AND delta_depth = 0 AND compressed_data IS NULL",
             (_digest(entity.checksum), entity.id, entity.version),
         )
+
+    def _write_first_row(self, entity: Entity) -> None:
+        """Give the first version its row, if it has none; more versions are about to follow."""
+        if entity.version == 1:
+            self._scope.connection.execute(_FIRST_ROW, (entity.id,))
 
     def _stored(
         self, entity_id: int, parent: int, old: tuple[str, Sequence[str]], new: tuple[str, Sequence[str]], size: int
@@ -200,7 +221,7 @@ class SQLiteVersions:
         values = {"entity": entity.id, "head": head, "below": below or 2**62, "limit": limit}
         if head is None:
             statement = (
-                "SELECT version_number FROM versions WHERE entity_id = :entity AND version_number < :below"
+                "SELECT version_number FROM all_versions WHERE entity_id = :entity AND version_number < :below"
                 " ORDER BY version_number DESC LIMIT :limit"
             )
         else:
@@ -246,10 +267,11 @@ class SQLiteVersions:
     def last_on(self, entity_id: int, branch: str, after: str, until: str) -> int | None:
         """The last version made on a branch later than one instant and not later than another, or None."""
         row = self._scope.connection.execute(
-            "SELECT version_number FROM versions v JOIN entities e ON e.id = v.entity_id WHERE entity_id = ?"
-            " AND branch_name = ? AND coalesce(v.created_at, e.created_at) > ?"
-            " AND coalesce(v.created_at, e.created_at) <= ? ORDER BY version_number DESC LIMIT 1",
-            (entity_id, branch, after, until),
+            "SELECT version_number FROM all_versions WHERE entity_id = :entity AND branch_name = :branch AND"
+            " coalesce(created_at, (SELECT created_at FROM entities WHERE id = :entity)) > :after AND"
+            " coalesce(created_at, (SELECT created_at FROM entities WHERE id = :entity)) <= :until"
+            " ORDER BY version_number DESC LIMIT 1",
+            {"entity": entity_id, "branch": branch, "after": after, "until": until},
         ).fetchone()
         return None if row is None else int(row[0])
 
