@@ -13,7 +13,10 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Callable
 from functools import lru_cache
+from itertools import chain
+from operator import itemgetter
 from typing import Final, NamedTuple
 
 from enhanced_memory.rules.stemming import stem
@@ -97,7 +100,6 @@ _LABEL: Final = re.compile(
     r"(?:\s(?:[^\W_a-z][\w'\u2019.-]{0,39}|d[aeiu]|de[lnr]|l[ae]|v[ao]n|bin|al)){0,4})"
     r"(?:\s?[\[(][^\])\n]{1,40}[\])])?(?:[*_]*\s?(?::[*_]*+(?=\s|$)|\uff1a)|>)"
 )
-_LABEL_ENDS: Final = (":", ">", "\uff1a")
 
 
 class Observed(NamedTuple):
@@ -109,11 +111,15 @@ class Observed(NamedTuple):
 
 
 class _Chunk(NamedTuple):
-    """Tokens of one chunk: its parts without stop words, the joined ones, and the parts with stop words."""
+    """Tokens of one chunk, or of all in a word: parts without stop words, joined ones, and parts with stop words."""
 
     parts: tuple[str, ...]
     joined: tuple[str, ...]
     every: tuple[str, ...]
+
+
+_PARTS: Final = itemgetter(0)
+_JOINED: Final = itemgetter(1)
 
 
 def analyse(text: str) -> list[str]:
@@ -124,21 +130,14 @@ def analyse(text: str) -> list[str]:
     are left out, unless the text has nothing else. The list is empty only when the text has no letter and no digit; no
     token is empty or longer than MAX_TOKEN.
     """
-    parts: list[str] = []
-    joined: list[str] = []
     chunks = _chunks(text)
-    for chunk in chunks:
-        parts += chunk.parts
-        joined += chunk.joined
-    if not parts and not joined:
-        return [token for chunk in chunks for token in chunk.every]
-    return parts + joined
+    tokens = [*chain.from_iterable(map(_PARTS, chunks)), *chain.from_iterable(map(_JOINED, chunks))]
+    return tokens or [token for chunk in chunks for token in chunk.every]
 
 
 def analyse_parts(text: str) -> list[str]:
     """The tokens of a text without the joined ones, unless it has no others: what a phrase must meet side by side."""
-    chunks = _chunks(text)
-    return [token for chunk in chunks for token in chunk.parts] or analyse(text)
+    return list(chain.from_iterable(map(_PARTS, _chunks(text)))) or analyse(text)
 
 
 def analyse_prefix(beginning: str) -> list[str]:
@@ -181,7 +180,8 @@ def observe(observation: str) -> Observed:
     stamp = _STAMP.match(start)
     date, after = (stamp["date"], stamp.end()) if stamp else ("", 0)
     # Most observations have no label, which looking for one of its ends tells in a twentieth of the time.
-    label = _LABEL.match(start, after) if any(end in start for end in _LABEL_ENDS) else None
+    has_end = ":" in start or ">" in start or "\uff1a" in start
+    label = _LABEL.match(start, after) if has_end else None
     if label:
         return Observed(analyse(label["who"]), True, date + observation[label.end() :].lstrip())
     return Observed(_subject(start[after:]), False, observation)
@@ -234,10 +234,25 @@ def _is_like_a_verb(word: str) -> bool:
 
 
 def _chunks(text: str) -> list[_Chunk]:
-    found = _ASCII_CHUNK.findall(text) if text.isascii() else _CHUNK.findall(_plain(text))
-    if len(text) <= MAX_TOKEN or max(map(len, found), default=0) <= MAX_TOKEN:
-        return list(map(_known_chunk, found))
-    return [_known_chunk(chunk) if len(chunk) <= MAX_TOKEN else _analysed(chunk) for chunk in found]
+    """The chunks of a text; of plain ASCII word by word, since no chunk has a blank in it and words come again."""
+    if text.isascii():
+        return _looked_up(text.split(), _known_word, _word)
+    return _looked_up(_CHUNK.findall(_plain(text)), _known_chunk, _analysed)
+
+
+def _looked_up(pieces: list[str], known: Callable[[str], _Chunk], anew: Callable[[str], _Chunk]) -> list[_Chunk]:
+    """What `known` keeps of each piece; very long ones come from `anew`, since they are not worth keeping."""
+    if max(map(len, pieces), default=0) <= MAX_TOKEN:
+        return list(map(known, pieces))
+    return [known(piece) if len(piece) <= MAX_TOKEN else anew(piece) for piece in pieces]
+
+
+def _word(word: str) -> _Chunk:
+    """Tokens of what stands between two blanks of an ASCII text."""
+    chunks = [_analysed(chunk) for chunk in _ASCII_CHUNK.findall(word)]
+    if len(chunks) == 1:
+        return chunks[0]
+    return _Chunk(*(tuple(chain.from_iterable(map(itemgetter(kind), chunks))) for kind in range(3)))
 
 
 def _analysed(chunk: str) -> _Chunk:
@@ -278,7 +293,8 @@ def _analysed(chunk: str) -> _Chunk:
     return _Chunk(tuple(parts), tuple(joined), tuple(every))
 
 
-_known_chunk: Final = lru_cache(maxsize=65_536)(_analysed)
+_known_chunk: Final = lru_cache(maxsize=32_768)(_analysed)
+_known_word: Final = lru_cache(maxsize=32_768)(_word)
 
 
 def _pairs(folded: str) -> tuple[list[str], list[str]]:

@@ -226,7 +226,7 @@ class Daemon:
     def settle(self) -> None:
         """Wait until it has made a dictionary of its own words, which it does once when there are enough of them."""
         until = time.monotonic() + _PATIENCE_S
-        entities, trained_on = 1, 0
+        entities, trained_on = 500, 0
         with sqlite3.connect(f"file:{self.db}?mode=ro", uri=True) as connection:
             while entities >= 500 and trained_on * 4 <= entities and time.monotonic() < until:
                 time.sleep(0.2)
