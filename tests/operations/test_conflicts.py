@@ -93,8 +93,15 @@ def test_entities_of_two_types_are_in_conflict_only_where_they_name_the_same_sub
 
 
 def test_an_observation_without_a_subject_is_about_its_entity(ask: Any, remember: Any) -> None:
-    for number in range(30):
-        remember(f"place {number}", f"Firm {number} lives in district {number}", f"Works at firm {number}")
+    entities = [
+        {
+            "name": f"place {number}",
+            "entityType": "thing",
+            "observations": [f"Firm {number} lives in district {number}", f"Works at firm {number}"],
+        }
+        for number in range(30)
+    ]
+    ask("create_entities", entities=entities, check_conflicts=False)
     remember("Ada", "Prefers tea", "Lives in London", type_="person")
     (conflict,) = detect(ask, "Ada lives in Paris")
     assert (conflict["existing_entity"], conflict["conflict_type"]) == ("Ada", "contradiction")
