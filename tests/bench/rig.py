@@ -21,7 +21,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import accumulate
@@ -170,6 +170,23 @@ def memory(number: int) -> dict[str, Any]:
     }
 
 
+def memory_of(number: int, observations: int, length: int) -> dict[str, Any]:
+    """The memory of this number with as many observations, of about as many characters, of the words of several."""
+    words = (
+        word
+        for part in range(number, number + 10**9, 10**6)
+        for sentence in memory(part)["observations"]
+        for word in sentence.split()
+    )
+    texts = []
+    for _ in range(observations):
+        text = next(words)
+        while len(text) < length - 3:
+            text += " " + next(words)
+        texts.append(text)
+    return {**memory(number), "observations": texts}
+
+
 def text_bytes(entity: dict[str, Any]) -> int:
     """Bytes of what a memory says: name, type and observations in UTF-8."""
     return len("".join([entity["name"], entity["entityType"], *entity["observations"]]).encode())
@@ -193,12 +210,12 @@ def scratch_folder() -> Iterator[Path]:
         shutil.rmtree(folder)
 
 
-def fill(db: Path, count: int) -> int:
+def fill(db: Path, count: int, make: Callable[[int], dict[str, Any]] = memory) -> int:
     """Put the first `count` made-up memories into a database, without a daemon; returns the bytes of their text."""
     service = MemoryDBService(Settings(db_path=str(db)))
     total = 0
     for start in range(0, count, 1_000):
-        entities = [memory(number) for number in range(start, min(start + 1_000, count))]
+        entities = [make(number) for number in range(start, min(start + 1_000, count))]
         total += sum(map(text_bytes, entities))
         reply = service.handle_request({"method": "create_entities", "params": {"entities": entities}})
         assert reply["success"], reply
