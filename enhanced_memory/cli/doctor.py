@@ -352,7 +352,8 @@ def _database(patient: Patient) -> Iterator[Finding]:
     status = str(health.get("status"))
     state = {"healthy": OK, "degraded": WARNING, "unknown": WARNING}.get(status, FAILURE)
     reasons = "; ".join(map(str, health.get("reasons") or ()))
-    says = f"{status}, {figures.get('total_entities', 0)} entities in this namespace, {path}"
+    count = figures.get("total_entities", 0)
+    says = f"{status}, {count:,} {'entity' if count == 1 else 'entities'} in this namespace, {path}"
     yield Finding(
         "database", state, f"{says}: {reasons}" if reasons else says, "" if state == OK else "see the reasons"
     )

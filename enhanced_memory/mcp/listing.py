@@ -16,7 +16,6 @@ _SHOWN_PARAGRAPHS = 2
 
 _KNOWN = frozenset(
     [
-        "as_of",
         "auto_store",
         "branch",
         "check_conflicts",

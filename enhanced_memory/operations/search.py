@@ -90,8 +90,9 @@ def search_nodes(
 ) -> Found:
     """Find memories by a plain question or by words in their names, types and observations, best first.
 
-    Use before answering about the past and before creating. Any word may match; "a phrase", -word, prefix* work. A
-    small reply: search_nodes(query='what does Ann drink?', limit=5, detail='matched')
+    Use before answering about the past and before creating. Any word may match; "a phrase", -word, prefix* work. Gives
+    each with its score and what matched. A small reply:
+    search_nodes(query='what does Ann drink?', limit=5, detail='matched')
 
     Rare words count most; type:, tier: and since: work inside the query as well. Each result's `matches` names the
     observations that matched, best first.

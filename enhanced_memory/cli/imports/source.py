@@ -139,7 +139,7 @@ class Source:
             raise _refused(self.path, f"is no .zip that can be read: {error}") from error
 
     def values(self, path: str) -> Iterator[tuple[str, Any, int] | Bad]:
-        """Items of a JSON array at `path`, part by part: the place, the value, and its bytes. Raises: as `parts`."""
+        """The items of a JSON array at `path`, part by part: place, value, and bytes. Raises: as `parts`."""
         for part in self.parts():
             yield from (
                 found if isinstance(found, Bad) else (part.place(found[0]), *found[1:])
