@@ -3,7 +3,7 @@
     python tests/bench/bench_extraction.py
 
 Talk is made of the labelled sentences in tests/quality; the other texts are of one megabyte each, shaped to send a
-careless pattern into a loop. Bound: two seconds for extraction of any of them.
+careless pattern into a loop, or to be all lines of one kind. Bound: two seconds for both, of any of them.
 """
 
 from __future__ import annotations
@@ -26,7 +26,22 @@ SHAPES = """
 a|. |1 |"|[ |*|<private|<private>x</private>|user: |10:31 |May 5 |{|{"|{"role": "user", "content": "hi"}|I am |every |A.
 '|password is |password |4111 |://a:|a-|-----BEGIN PRIVATE KEY-----|token for a b |sk-|aA1-|```|we use x |😀 |always
 """
-HOSTILE = SHAPES.strip().replace("\n", "|").split("|")
+LINES = """
+-----BEGIN RSA PRIVATE KEY-----
+私は東京で働いています。毎日コーヒーを飲みます。
+ab cd ef
+A: b c d
+```python
+{"ts": 17, "level": "info", "msg": "user 4 logged in", "token": "3f786850e387550fdab8"}
+2024-05-01 10:31:22,123 INFO [worker-4] com.acme.Svc - request 3f786850e3 in 17 ms
+| 4 | we use vim | always |
+550e8400-e29b-41d4-a716-446655440000
+4111 1111 1111 1111
+DE89 3704 0044 0532 0130 00
+219-09-9999
+my password is hunter2 and my key is sk-aB3dE5gH7jK9mN1pQ3sT5vW7yZ9bC1dE3fG5hJ7kL9mN1pQ3
+"""
+HOSTILE = SHAPES.strip().replace("\n", "|").split("|") + [f"{line}\n" for line in LINES.strip().split("\n")]
 
 
 def talk() -> str:
@@ -53,9 +68,9 @@ def main() -> None:
         extracted = time.process_time()
         redact(text)
         redacted = time.process_time()
-        late = "  over the bound" if extracted - started > BOUND_S else ""
+        late = "  over the bound" if redacted - started > BOUND_S else ""
         print(
-            f"{name:40} extract {extracted - started:5.2f} s  redact {redacted - extracted:5.2f} s  facts {facts}{late}"
+            f"{name[:40]:40} extract {extracted - started:5.2f} s  redact {redacted - extracted:5.2f} s  facts {facts}{late}"
         )
 
 
