@@ -386,11 +386,15 @@ def _is_card(written: str) -> bool:
 
     Source: ISO/IEC 7812-1, annex B (the Luhn formula).
     """
-    digits = re.sub(r"\D", "", written)
-    if not _CARD_START.match(digits):
+    digits = written.translate(_WITHOUT_JOINTS)
+    if not _CARD_START.match(digits) or len(set(digits)) == 1:
         return False
-    doubled = [int(digit) * (2 if place % 2 else 1) for place, digit in enumerate(reversed(digits))]
-    return sum(number // 10 + number % 10 for number in doubled) % 10 == 0 and len(set(digits)) > 1
+    return sum(map(int, digits[-1::-2] + digits[-2::-2].translate(_DOUBLED))) % 10 == 0
+
+
+_WITHOUT_JOINTS: Final = str.maketrans("", "", " .-\u00a0\u202f\u2013\t\n")
+_DOUBLED: Final = str.maketrans("0123456789", "0246813579")
+"""Each digit doubled, and the two digits that may give added up."""
 
 
 def _accounts(text: str) -> Iterator[tuple[int, int, str]]:

@@ -13,11 +13,14 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from enhanced_memory.rules.extraction import extract
 from enhanced_memory.rules.secrets import redact
+from enhanced_memory.settings import Settings
+from memory_db_service import MemoryDBService
 
 MEGABYTE = 1_000_000
 BOUND_S = 2.0
@@ -59,6 +62,14 @@ def talk() -> str:
     return "\n".join(turns())
 
 
+def facts_alone() -> str:
+    """A megabyte of talk in which every sentence is a fact of its own."""
+    lines = (
+        f"Ann: I moved to town {turn} last week.\nBob: We always use tool {turn}.\n" for turn in range(MEGABYTE // 60)
+    )
+    return "".join(lines)
+
+
 def main() -> None:
     """Print the seconds of processor time each text takes."""
     texts = {"talk": talk()} | {repr(shape): (shape * (MEGABYTE // len(shape) + 1))[:MEGABYTE] for shape in HOSTILE}
@@ -69,9 +80,17 @@ def main() -> None:
         redact(text)
         redacted = time.process_time()
         late = "  over the bound" if redacted - started > BOUND_S else ""
-        print(
-            f"{name[:40]:40} extract {extracted - started:5.2f} s  redact {redacted - extracted:5.2f} s  facts {facts}{late}"
-        )
+        times = f"extract {extracted - started:5.2f} s  redact {redacted - extracted:5.2f} s"
+        print(f"{name[:40]:40} {times}  facts {facts}{late}")
+    with TemporaryDirectory() as folder:
+        service = MemoryDBService(Settings(db_path=f"{folder}/memory.db"))
+        params = {"conversation_text": facts_alone(), "auto_store": False}
+        started = time.process_time()
+        reply = service.handle_request({"method": "auto_extract_facts", "params": params})
+        spent = time.process_time() - started
+        service.close()
+    late = "  over the bound" if spent > BOUND_S else ""
+    print(f"{'nothing but facts, by the operation':40} {spent:5.2f} s  facts {reply['count']}{late}")
 
 
 if __name__ == "__main__":
