@@ -136,6 +136,7 @@ def _extracted(
         facts, refused = asking.facts_of(text, _understood(answer), threshold=threshold)
     session = session_id or "session"
     found: dict[str, ExtractedEntity] = {}
+    told_of: set[tuple[str, str]] = set()
     for fact in facts:
         name = _name(session, fact.subject)
         entity = found.setdefault(
@@ -149,7 +150,8 @@ def _extracted(
                 "evidence": [],
             },
         )
-        if fact.text not in entity["observations"]:
+        if (name, fact.text) not in told_of:
+            told_of.add((name, fact.text))
             entity["observations"].append(fact.text)
             entity["evidence"].append(
                 {

@@ -14,6 +14,7 @@ Hunt and Stiller, "Fast similarity search in large dictionaries", 2007), over wo
 from __future__ import annotations
 
 import itertools
+import math
 from array import array
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -44,7 +45,11 @@ _PARTS: Final = 64
 """Parts into which keys are divided, so that only one is laid out at a time."""
 
 _MAX_PAIRS: Final = 200_000
-"""Pairs of entities kept at the most."""
+_KEPT_PAIRS: Final = 120_000
+"""Pairs of entities kept at the most, and what is left of them, the most alike, when there are as many."""
+
+_OTHER_SUBJECT: Final = 0.5
+"""What observations tell of one another that begin with different words, beside those that begin with the same."""
 
 _MOST_OBSERVATIONS: Final = 2_000_000
 """Observations of which words are left out; those beyond are held together as whole texts, which bounds the memory."""
@@ -55,10 +60,11 @@ _MASK: Final = (1 << 62) - 1
 @dataclass(slots=True)
 class Likeness:
     """What makes two entities worth comparing: places of the observations of the first that the second has word for
-    word, and up to four pairs of places of others that are nearly alike."""
+    word, and up to four pairs of places of others that are nearly alike; how much the most telling of these tells."""
 
     same: set[int] = field(default_factory=set)
     near: list[tuple[int, int]] = field(default_factory=list)
+    telling: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +99,7 @@ class _Keys:
                 if met != owner:
                     groups.setdefault(key, [met]).append(owner)
             yield from groups.values()
-            self._keys[part], self._owners[part] = array("q"), array("L")
+            self._keys[part], self._owners[part] = array("q"), array("I")
             yield []
 
 
@@ -106,7 +112,7 @@ def _chosen(observations: Sequence[str]) -> list[tuple[int, str]]:
 
 
 class Blocks:
-    """Gathers the entities of a namespace, then tells which are worth comparing. About 150 bytes an observation."""
+    """Gathers the entities of a namespace, then tells which are worth comparing. About 200 bytes an observation."""
 
     def __init__(self) -> None:
         self._words: dict[str, int] = {}
@@ -115,13 +121,16 @@ class Blocks:
         self._owners = array("I")
         self._places = array("I")
         self._texts = array("q")
+        self._said = array("q")
+        self._said_from = array("I")
+        self._often: dict[int, int] = {}
         self._near = _Keys()
         self._whole = _Keys()
 
     def add(self, number: int, observations: Sequence[str], owner: Owner = NOBODY) -> None:
         """Take in an entity. What begins with a verb gives the keys too that it has with the entity's name before."""
         entity = len(self._numbers)
-        named = [self._weight(word) for word in owner.names[0]] if owner.names else []
+        named = [weight for word in owner.names[0] if (weight := self._weight(word)) != -1] if owner.names else []
         texts: dict[int, None] = {}
         total = 0
         self._numbers.append(number)
@@ -145,19 +154,25 @@ class Blocks:
         self._owners.append(entity)
         self._places.append(place)
         self._texts.append(text)
-        words = {self._words.get(word) or self._weight(word) for word in level.split()}
-        words.discard(-1)
+        self._said_from.append(len(self._said))
+        words = dict.fromkeys(self._words.get(word) or self._weight(word) for word in level.split())
+        words.pop(-1, None)
         if not 0 < len(words) <= _MAX_WORDS or at > _MOST_OBSERVATIONS:
             self._near.add(text, at)
             return
-        total = sum(words) & _MASK
-        self._near.add(total, at)
+        total = sum(words)
+        self._near.add(total & _MASK, at)
         for word in words if len(words) > 1 else ():
             self._near.add((total - word) & _MASK, at)
+        said = words
         if named and begins_with_verb(level):
-            total += sum(word for word in named if word not in words and word != -1)
+            said = dict.fromkeys((*named, *words))
+            total = sum(said)
             for left_out in (0, *words):
                 self._near.add((total - left_out) & _MASK, at)
+        self._said.extend(said)
+        for word in said:
+            self._often[word] = self._often.get(word, 0) + 1
 
     def _weight(self, word: str) -> int:
         """A number for all forms of a word; -1 for one that says nothing."""
@@ -189,6 +204,9 @@ class Blocks:
                 pause()
             elif len(block) <= _LARGEST_BLOCK:
                 self._hold(block, found)
+                if len(found) >= _MAX_PAIRS:
+                    best = sorted(found, key=lambda pair: -self._worth(pair, found[pair], certain))
+                    found = {pair: found[pair] for pair in best[:_KEPT_PAIRS]}
         return self._ranked(found, certain)
 
     def _hold(self, block: list[int], found: dict[tuple[int, int], Likeness]) -> None:
@@ -201,14 +219,33 @@ class Blocks:
                 first, second, one, other = second, first, other, one
             known = found.get((first, second))
             if known is None:
-                if len(found) >= _MAX_PAIRS:
-                    continue
                 known = found[first, second] = Likeness()
             places = (self._places[one], self._places[other])
             if self._texts[one] == self._texts[other]:
                 known.same.add(places[0])
             elif len(known.near) < 4 and places not in known.near:
                 known.near.append(places)
+                known.telling = max(known.telling, self._telling(one, other))
+
+    def _telling(self, one: int, other: int) -> float:
+        """How much two observations tell of one another, 0..1: the rarer the rarest word of both, the more."""
+        ours, theirs = self._said_by(one), self._said_by(other)
+        shared = set(ours).intersection(theirs)
+        if not shared:
+            return 0.0
+        telling = 1 / math.log2(max(2, min(self._often[word] for word in shared)))
+        return telling if ours[0] in shared and theirs[0] in shared else telling * _OTHER_SUBJECT
+
+    def _said_by(self, at: int) -> array[int]:
+        """The words of an observation in order, those of its entity's name first where it has no subject."""
+        end = self._said_from[at + 1] if at + 1 < len(self._said_from) else len(self._said)
+        return self._said[self._said_from[at] : end]
+
+    def _worth(self, pair: tuple[int, int], likeness: Likeness, certain: frozenset[tuple[int, int]]) -> float:
+        """How alike two entities are: the share that is the same, and how much what is nearly alike tells."""
+        size = min(max(self._sizes[pair[0]], self._sizes[pair[1]]), MAX_OBSERVATIONS)
+        alike = (len(likeness.same) + len(likeness.near) / 4) / size
+        return alike + likeness.telling / 2 + (pair in certain)
 
     def _ranked(self, found: dict[tuple[int, int], Likeness], certain: frozenset[tuple[int, int]]) -> list[Candidate]:
         ranked = []
@@ -216,7 +253,7 @@ class Blocks:
             whole = max(self._sizes[first], self._sizes[second])
             size = min(whole, MAX_OBSERVATIONS)
             enough = overlap.UPDATE if whole == size else _SAMPLED
-            worth = (len(likeness.same) + len(likeness.near) / 2) / size + ((first, second) in certain)
+            worth = self._worth((first, second), likeness, certain)
             if likeness.near or (first, second) in certain or len(likeness.same) / size > enough:
                 one, two = self._numbers[first], self._numbers[second]
                 ranked.append(Candidate(one, two, worth, tuple(likeness.near)))

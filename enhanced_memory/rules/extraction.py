@@ -175,6 +175,7 @@ def _statements(text: str, least: float) -> Iterator[_Statement]:
     sentences = split_sentences(text)
     names = _names({sentence.speaker for sentence in sentences if sentence.speaker})
     known: set[str] = set()
+    met: dict[tuple[str | None, str], bool] = {}
     utterance: list[_Statement] = []
     number = -1
     asked = asking = ""
@@ -188,9 +189,15 @@ def _statements(text: str, least: float) -> Iterator[_Statement]:
         if " " not in sentence.text and not asked and sentence.text.isascii():
             known.add(sentence.text.lower())  # one word says nothing: a name, a sum, a line of base64
             continue
+        said = (sentence.speaker, sentence.text)
+        if said in met and not asked:  # said before, and nothing in it is new
+            asking = sentence.text if met[said] else asking
+            first = first and met[said]
+            continue
         reading = _read(sentence, names)
         content = reading.every - STOP_WORDS - words.PRAISE
-        if _is_question(reading):
+        met[said] = _is_question(reading)
+        if met[said]:
             asking = sentence.text
         elif reading.tokens:
             statement = _judge(reading, content, len(content - known), asked, least, first=first)
@@ -227,7 +234,7 @@ def _read(sentence: Sentence, names: frozenset[str]) -> _Reading:
     tokens: list[str] = []
     specific = 0
     written = words.WORD.findall(sentence.text)
-    if sentence.text.islower() and words.are_plain(written):
+    if words.are_plain(sentence.text, written):
         tokens = written
     else:
         for place, word in enumerate(written):

@@ -168,6 +168,20 @@ _TURNED: Final = re.compile(
 """What is a password by what follows it: "hunter2 is my password"."""
 
 _FLAG: Final = re.compile(r"--(?:api-key|pass(?:word|wd|phrase)?|secret|token)[ =]([^\s\"'$<\[-][^\s\"']{2,200})")
+_FORMS_IN_TEXT: Final = (
+    (_IN_ADDRESS, _PASSWORD, ("://",)),
+    (_BEARER, _TOKEN, ("bearer", "basic", "token")),
+    (_SIGNATURE, _TOKEN, ("sig=", "signature=", "key=", "token=")),
+    (_FLAG, _PASSWORD, ("--",)),
+    (_TURNED, _PASSWORD, ("pass", "pin", "pwd")),
+    (_PERSON_NUMBER, _PERSON, ("-",)),
+    (_PERSON_NAMED, _PERSON, ("ssn", "social security")),
+)
+"""Forms that are looked for in the whole text, with what one of is in it where there is anything to find."""
+
+_NAMES: Final = word_set("pass pwd pw pin code phrase wort wachtwoord contrase key secret token credential")
+"""What one of is in every name that `_NAMED` knows."""
+
 _NO_SECRET_NAME: Final = re.compile(
     r"[\w-]*?(?:arn|count|env|expir|field|file|format|hash|id\b|ids\b|_len|length|limit|manager|max|name|path|policy|polic"
     r"|prefix|rule|size|ttl|type|uri|url|version)|s$|less|ed$|izer|ization",
@@ -224,28 +238,27 @@ def _secrets(text: str) -> Iterator[tuple[int, int, str]]:
     yield from _private_keys(text)
     for run in _RUN.finditer(text):
         yield from _in_run(run)
-    for form, kind in (
-        (_IN_ADDRESS, _PASSWORD),
-        (_BEARER, _TOKEN),
-        (_SIGNATURE, _TOKEN),
-        (_FLAG, _PASSWORD),
-        (_TURNED, _PASSWORD),
-    ):
-        yield from ((*secret.span(1), kind) for secret in form.finditer(text))
-    yield from _named(text)
+    small = text.lower()
+    for form, kind, signs in _FORMS_IN_TEXT:
+        if any(sign in small for sign in signs):
+            yield from ((*secret.span(1), kind) for secret in form.finditer(text))
+    if any(root in small for root in _NAMES):
+        yield from _named(text)
     yield from _cards(text)
     yield from _accounts(text)
-    for form in (_PERSON_NUMBER, _PERSON_NAMED):
-        yield from ((*number.span(1), _PERSON) for number in form.finditer(text))
 
 
 def _private_keys(text: str) -> Iterator[tuple[int, int, str]]:
     """Private keys in their frames; one whose end is missing goes on as long as its lines look like a key's."""
-    at = 0
+    at = end = 0
+    last: int | None = 0
     while frame := _FRAME.search(text, at):
-        closing = _FRAME_END.search(text, frame.end(), frame.end() + _LONGEST_FRAME)
+        if last is not None and last < frame.end():  # the next end is looked for once, however many frames begin
+            closing = _FRAME_END.search(text, frame.end())
+            last, end = (closing.start(), closing.end()) if closing else (None, 0)
         lines = _KEY_LINES.match(text, frame.end())
-        at = closing.end() if closing else lines.end() if lines else frame.end()
+        is_whole = last is not None and end - frame.end() <= _LONGEST_FRAME
+        at = end if is_whole else lines.end() if lines else frame.end()
         yield frame.start(), at, _PRIVATE_KEY
 
 
@@ -373,11 +386,15 @@ def _is_card(written: str) -> bool:
 
     Source: ISO/IEC 7812-1, annex B (the Luhn formula).
     """
-    digits = re.sub(r"\D", "", written)
-    if not _CARD_START.match(digits):
+    digits = written.translate(_WITHOUT_JOINTS)
+    if not _CARD_START.match(digits) or len(set(digits)) == 1:
         return False
-    doubled = [int(digit) * (2 if place % 2 else 1) for place, digit in enumerate(reversed(digits))]
-    return sum(number // 10 + number % 10 for number in doubled) % 10 == 0 and len(set(digits)) > 1
+    return sum(map(int, digits[-1::-2] + digits[-2::-2].translate(_DOUBLED))) % 10 == 0
+
+
+_WITHOUT_JOINTS: Final = str.maketrans("", "", " .-\u00a0\u202f\u2013\t\n")
+_DOUBLED: Final = str.maketrans("0123456789", "0246813579")
+"""Each digit doubled, and the two digits that may give added up."""
 
 
 def _accounts(text: str) -> Iterator[tuple[int, int, str]]:

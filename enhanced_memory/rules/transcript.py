@@ -55,6 +55,11 @@ _STAMP: Final = re.compile(
     rf"(?:(?:t|[\s,|-]{{1,3}})(?:at\s)?{_CLOCK})?)[\])]?",
     re.IGNORECASE,
 )
+_DAY_NAME: Final = re.compile(
+    "mon|tue|wed|thu|fri|sat|sun|jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec", re.IGNORECASE
+)
+"""How a stamp begins that begins with a letter."""
+
 _LEAD: Final = re.compile(r"[\s•·\u2013\u2014-]*+")
 _BEFORE_DATE: Final = re.compile(
     r"[\s#*_=~\u2013\u2014|-]*+(?:(?:date|time|session(?:\s\d{1,4})?|day(?:\s\d{1,4})?)\b[\s:#,\u2013\u2014-]*)?", re.I
@@ -247,13 +252,17 @@ def _label(head: str, length: int) -> _Label | None:
         return None
     at = _after_lead(head, 0)
     date = None
-    if stamp := _STAMP.match(head, at):
+    stamp = _STAMP.match(head, at) if not head[at : at + 1].isalpha() or _DAY_NAME.match(head, at) else None
+    if stamp:
         date = stamp["date"] or stamp["day"]
         at = _after_lead(head, stamp.end())
-    if nick := _CHAT_NICK.match(head, at):
+    nick = _CHAT_NICK.match(head, at) if head.startswith("<", at) else None
+    if nick:
         return _Label(nick["who"], date, nick.end(), True)
     if named := _LABEL.match(head, at):
-        if named["who"].lower() in _HEADINGS or _CODE_LINE.match(head, at):
+        who = named["who"]
+        can_be_code = " " in who or who.isupper() or who.endswith(("Error", "Exception", "Warning"))
+        if who.lower() in _HEADINGS or (can_be_code and _CODE_LINE.match(head, at)):
             return None
         return _Label(named["who"], date, named.end(), stamp is not None or bool(named["mark"]))
     if length > _HEADING_LINE:

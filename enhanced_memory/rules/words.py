@@ -146,9 +146,9 @@ def plain(word: str) -> tuple[str, ...]:
     return (head, _SHORT["'" + tail]) if "'" + tail in _SHORT else (word,)
 
 
-def are_plain(written: Sequence[str]) -> bool:
-    """Whether words in small letters are what `plain` would make of each."""
-    return _WRITTEN_APART.keys().isdisjoint(written) and not any("'" in word or "\u2019" in word for word in written)
+def are_plain(text: str, written: Sequence[str]) -> bool:
+    """Whether the words of a text are what `plain` would make of each."""
+    return text.islower() and "'" not in text and "\u2019" not in text and _WRITTEN_APART.keys().isdisjoint(written)
 
 
 def is_past(word: str) -> bool:

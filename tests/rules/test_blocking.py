@@ -8,6 +8,7 @@ import random
 import pytest
 
 from enhanced_memory.rules.blocking import Blocks, Candidate
+from enhanced_memory.rules.owners import owner_of
 
 WORDS = [a + b + c for a, b, c in itertools.product("bdfgk", "aeiou", "lmnrs")]
 
@@ -67,3 +68,30 @@ def test_what_two_long_lists_share_makes_them_worth_comparing_wherever_it_stands
 
 def test_entities_without_observations_are_not_worth_comparing() -> None:
     assert pairs([], [], ["The oven is from 1990"], []) == set()
+
+
+def test_what_shares_a_rare_subject_comes_before_what_shares_common_words() -> None:
+    chance = random.Random(5)
+    names = [f"Name{number}" for number in range(60)]
+    entities = [
+        [f"{chance.choice(names)} {chance.choice(('drives', 'uses', 'likes'))} Thing{chance.randrange(40)}"]
+        for _ in range(600)
+    ]
+    planted = []
+    for number in range(10):
+        first = len(entities) // 2 + 20 * number
+        entities.insert(first, [f"Rare{number} lives in Oslo"])
+        entities.append([f"Rare{number} lives in Rome"])
+        planted.append((f"Rare{number} lives in Oslo", f"Rare{number} lives in Rome"))
+    found = candidates(*entities)
+    first = {(entities[pair.first - 1][0], entities[pair.second - 1][0]) for pair in found[: len(found) // 4]}
+    assert len(found) > 400
+    assert set(planted) <= first
+
+
+def test_an_observation_without_a_subject_meets_what_is_said_of_its_entity() -> None:
+    blocks = Blocks()
+    for number in range(30):
+        blocks.add(number, [f"Lives in Town{number}"], owner_of(f"Name{number}", "person"))
+    blocks.add(30, ["Name7 lives in Town99", "Pack socks"], owner_of("Trips", "note"))
+    assert [(pair.first, pair.second, pair.near) for pair in blocks.pairs(lambda: None)] == [(7, 30, ((0, 0),))]
