@@ -203,13 +203,15 @@ def _matching(
     passes = _test(ctx, asked, least)
     hits = []
     if mode != "semantic":
-        hits = _foremost(_gathered(ctx, partial(ctx.store.index.best, match, wanted), passes, depth), depth)
+        hits = _gathered(ctx, partial(ctx.store.index.best, match, wanted), passes, depth)
     by_meaning = mode == "semantic" or (mode == "hybrid" and not all(is_code(word.text) for word in asked.words))
     vector = _vector(ctx, query, terms) if by_meaning else b""
     if vector:
         likest = _gathered(ctx, partial(ctx.store.vectors.nearest, vector, wanted), passes, depth)
         likeness = fusion.UNLIKE if hits else fusion.ALONE
-        hits += _foremost([hit for hit in likest if hit.score >= likeness], depth)
+        hits += [hit for hit in likest if hit.score >= likeness]
+    else:
+        hits = _foremost(hits, depth)
     slots: dict[int, list[int]] = {}
     for hit in hits:
         if hit.entity_id not in aside:

@@ -26,7 +26,8 @@ CANDIDATES: Final = 60
 """Rows to take from the index, which does not know how long they are; 45 to 100 find the same within 0.003."""
 
 MEMORIES: Final = 32
-"""Entities to judge of these rows, the best first; 24 find less of sessions by half a point, 60 find no more."""
+"""Entities of these rows to judge where words alone tell, the best first; 24 find less of sessions by half a point, 60
+find no more. Where meaning is asked as well, all are judged, which finds up to a point more."""
 
 REACH: Final = 2
 """Observations on either side of a candidate that are scored with it; 1 costs two points of recall, 3 gains none."""
