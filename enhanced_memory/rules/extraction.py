@@ -65,9 +65,10 @@ _CLOSERS: Final = "\"'\u201d\u2019)*_ "
 _POLITE_RULE: Final = re.compile(r"(?:can|could|will|would) you (?:\w+ ){0,2}?(?:always|never|from now on)\b")
 _ASKS_FOR_A_THING: Final = re.compile(r"\b(?:how|or|what|when|where|which|who)\b", re.IGNORECASE)
 _ASKED_OF_AN_ASSISTANT: Final = re.compile(r"\b(?:like|need|want) you to\b")
+_IT_MUST: Final = re.compile(r"it (?:has to|must|needs to) (?:always |never |not )?(?!be\b|have\b)\w")
 _STATE: Final = re.compile(
-    r"(?:\w+ ){1,5}?(?:are|belongs?|costs?|depends?|ends?|expects?|goes?|handles?|happens?|has|is|lives?|needs?|owns?"
-    r"|requires?|runs?|starts?|stores?|supports?|talks?|uses?|works?)\b"
+    r"(?:\w+ ){1,5}?(?:are|belongs?|costs?|depends?|ends?|expects?|go(?:es)?|handles?|happens?|has|is|lives?|needs?"
+    r"|owns?|requires?|runs?|starts?|stores?|supports?|talks?|uses?|works?)\b"
 )
 
 
@@ -318,7 +319,8 @@ def _talk(reading: _Reading, kind: Kind | None, *, acts: bool, rule: bool) -> fl
         points += (
             _ADVICE if head in words.SECOND else _ADDRESS * (not reading.every.isdisjoint(words.SECOND))
         ) + _TASK * bool(_ASKED_OF_AN_ASSISTANT.search(reading.said))
-    if head in words.POINTING and not acts:
+    to_assistant = (reading.sentence.speaker or "user").lower() in USERS
+    if head in words.POINTING and not acts and not (to_assistant and _IT_MUST.match(reading.said)):
         points += _POINTING
     if head == "let" and kind != "decision":
         points += _PROPOSAL

@@ -44,6 +44,12 @@ _NO_THING: Final = r"(?:doubt|i|idea|it|need|one|problem|rush|same|thanks|that|t
 _TRANSIENT: Final = "|".join(sorted(FEELINGS - {""}))
 _DAY_OR_MONTH: Final = "|".join(sorted(CALENDAR))
 
+_BETTER: Final = "better|cleaner|clearer|easier|faster|nicer|safer|simpler"
+_TO_DO: Final = (
+    "add|ask|bump|call|check|create|document|follow|format|include|keep|log|make|mark|name|put|run|start|update|use"
+    "|wrap|write"
+)
+
 # The first phrase that a sentence holds tells its kind.
 _PHRASES: Final = (
     _phrase(
@@ -56,6 +62,18 @@ _PHRASES: Final = (
         r"^stop \w+ing\b",
         r"^keep (?:\w+ )+?(?:below|short|small|under)\b",
         r"^(?:answer|reply|respond) (?:in|with)\b",
+    ),
+    _phrase(
+        "rule",
+        STRONG,
+        "all each every everywhere",
+        rf"^(?:{_TO_DO})\b.* (?:(?:for|in|on|to) (?:all|each|every)|everywhere)\b",
+    ),
+    _phrase(
+        "rule",
+        STRONG,
+        "before when whenever",
+        rf"^(?:before|when(?:ever)?) (?:you \w+|\w+ing) (?:\w+ ){{0,4}}?(?:also )?(?:{_TO_DO})\b",
     ),
     _phrase(
         "rule",
@@ -96,6 +114,13 @@ _PHRASES: Final = (
     ),
     _phrase(
         "preference",
+        STRONG,
+        "than",
+        rf"^(?!{_PRONOUN})(?:\w+ ){{1,3}}?(?:is|are) (?:far |much |way )?(?:{_BETTER}) than\b",
+        rf"^i find (?:\w+ ){{1,4}}?(?:far |much |way )?(?:{_BETTER}|more \w+) than\b",
+    ),
+    _phrase(
+        "preference",
         WEAK,
         "dislike dislikes enjoy enjoys hate hates into like likes love loves",
         r"\b(?:i|we) (?:\w+ ){0,2}?(?:dislike|enjoy|hate|like|love)(?! (?:it|that|these|this|those)(?! when)\b)",
@@ -116,7 +141,7 @@ _PHRASES: Final = (
         "am are goal going hoping intend intends next plan planning plans scheduled thinking tomorrow want wants will",
         r"\b(?:goal|going to|hoping to|intends?|plan|planning|plans|scheduled|thinking of|tomorrow|wants? to|will)\b",
         r"\bnext (?:month|quarter|week|year)\b",
-        rf"\b(?:am|are) \w+ing .*\b(?:in|on) (?:{_DAY_OR_MONTH})\b",
+        rf"\b(?:am|are) \w+ing .*\b(?:in|on) (?:{_DAY_OR_MONTH}|q [1-4]|20\d\d)\b",
     ),
     _phrase(
         "identity",
@@ -129,10 +154,11 @@ _PHRASES: Final = (
     _phrase(
         "identity",
         WEAK,
-        "am are grew have live my speak studied work",
-        r"^(?:i am|i live|i speak|i studied|i grew|i work (?:as|at|for|in)|we are)\b(?! \w+ing\b)",
+        "am are grew have live my our speak studied work",
+        r"^(?:i am|i live|i speak|i studied|i grew|i work (?:as|at|for|in)|we are(?! (?:at|on)\b))\b(?! \w+ing\b)",
         r"^i have (?:an?|lived|no|three|two)\b",
         r"^my \w+ (?:are|is)\b(?! \w+ing\b)",
+        rf"^(?!{_PRONOUN})\w+(?: \w+)? is (?:my|our)\b",
     ),
     _phrase(
         "usage",

@@ -153,7 +153,11 @@ def are_plain(text: str, written: Sequence[str]) -> bool:
 
 def is_past(word: str) -> bool:
     """Whether a plain word looks like a past tense."""
-    return word in _PAST or (len(word) > 4 and word.endswith("ed") and word not in _NO_PAST)
+    return (
+        word in _PAST
+        or (word.startswith("re") and word[2:] in _PAST)
+        or (len(word) > 4 and word.endswith("ed") and word not in _NO_PAST)
+    )
 
 
 def is_participle(word: str) -> bool:

@@ -92,23 +92,19 @@ def test_entities_of_two_types_are_in_conflict_only_where_they_name_the_same_sub
     assert [c["existing_entity"] for c in ask("detect_conflicts", entity_data=data)["conflicts"]] == ["user"]
 
 
-def test_an_observation_without_a_subject_is_about_its_entity(ask: Any, remember: Any) -> None:
+def test_an_observation_without_a_subject_is_about_its_entity(ask: Any) -> None:
     entities = [
-        {
-            "name": f"place {number}",
-            "entityType": "thing",
-            "observations": [f"Firm {number} lives in district {number}", f"Works at firm {number}"],
-        }
+        {"name": f"place {number}", "entityType": "note", "observations": [f"Firm {number} lives in district {number}"]}
         for number in range(30)
     ]
+    entities.append({"name": "Ada", "entityType": "person", "observations": ["Prefers tea", "Lives in London"]})
+    entities.append({"name": "Kitchen", "entityType": "note", "observations": ["Bruno drinks oat milk"]})
     ask("create_entities", entities=entities, check_conflicts=False)
-    remember("Ada", "Prefers tea", "Lives in London", type_="person")
     (conflict,) = detect(ask, "Ada lives in Paris")
     assert (conflict["existing_entity"], conflict["conflict_type"]) == ("Ada", "contradiction")
     assert [e["existing"] for e in conflict["evidence"]] == ["Lives in London"]
-    told = remember("Trip", "Bring boots", "Ada does not prefer tea", type_="note")["conflicts"]
+    told = create(ask, "Trip", "Ada does not prefer tea")["results"][0]["conflicts"]
     assert [(c["existing_entity"], c["conflict_type"]) for c in told] == [("Ada", "contradiction")]
-    remember("Kitchen", "Bruno drinks oat milk", type_="note")
     data = {"name": "Bruno", "entityType": "person", "observations": ["Does not drink oat milk"]}
     (conflict,) = ask("detect_conflicts", entity_data=data)["conflicts"]
     assert conflict["existing_entity"] == "Kitchen"

@@ -84,9 +84,9 @@ def test_what_shares_a_rare_subject_comes_before_what_shares_common_words() -> N
         entities.append([f"Rare{number} lives in Rome"])
         planted.append((f"Rare{number} lives in Oslo", f"Rare{number} lives in Rome"))
     found = candidates(*entities)
-    first = {(entities[pair.first - 1][0], entities[pair.second - 1][0]) for pair in found[: len(found) // 4]}
+    compared_first = {(entities[pair.first - 1][0], entities[pair.second - 1][0]) for pair in found[: len(found) // 4]}
     assert len(found) > 400
-    assert set(planted) <= first
+    assert set(planted) <= compared_first
 
 
 def test_an_observation_without_a_subject_meets_what_is_said_of_its_entity() -> None:
