@@ -16,6 +16,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import datetime
 from typing import Any, TypeVar, cast
 
@@ -147,6 +148,7 @@ class MemoryDBService:
             ask_model=open_model(self.settings.llm_model, self.settings.operation_timeout_s),
             checks=Allowance(self._is_busy),
         )
+        self._hurried = replace(self._service, checks=_NoTime())
         self._scheduler: Scheduler | None = None
         if self.settings.curation:
             hours = self.settings.curation_interval_h
@@ -161,21 +163,55 @@ class MemoryDBService:
         began = time.perf_counter()
         try:
             reply = {"success": True, **self._answer(wire.as_request(request))}
-        except EnhancedMemoryError as error:
-            reply = error.reply()
-        except Exception:
-            number = uuid.uuid4().hex[:12]
-            log.exception("request %s met a defect", number)
-            reply = Internal(
-                f"the service met a defect; its log has the trace under {number}", hint="please report it"
-            ).reply()
-        if isinstance(request, Mapping) and "id" in request:
-            reply["id"] = request["id"]
-        method = request.get("method") if isinstance(request, Mapping) else None
-        if not isinstance(method, str) or method not in operations():
-            method = UNKNOWN
-        self.tally.note(method, reply.get("code", OK), time.perf_counter() - began)
-        return reply
+        except Exception as error:
+            reply = _failure(error)
+        return self._finished(request, reply, began)
+
+    def handle_later(self, request: Any, answer: Callable[[dict[str, Any]], None]) -> Callable[[], None] | None:
+        """Have a write that joins others answered by the writer itself: its thread calls `answer` with the reply.
+
+        So nobody has to be woken to pass the reply on, which is most of what many small writes at once cost besides
+        themselves. What is returned waits until `answer` was called; call it once. None: this is nothing for that, or
+        no other write waits, and nothing was done: ask `handle_request`.
+
+        `answer` must be quick and never raise. There is no time for what `after` of the operation would do.
+        """
+        if not self._store.gauges()["queue_depth"]:
+            return None
+        began = time.perf_counter()
+        try:
+            known = wire.as_request(request)
+            declared = find(known["method"])
+            if not (declared.writes and declared.transaction):
+                return None
+            self._refuse_when_ending()
+            params = dict(known["params"])
+            request_id = self._request_id(declared, known, params)
+            arguments = declared.check(params)
+        except EnhancedMemoryError:  # which handle_request tells
+            return None
+        caller = self._caller(known)
+        names = named_in(declared.name, arguments)
+        key = _key(declared, params, request_id)
+
+        def then(done: tuple[dict[str, Any], bool] | None, error: BaseException | None) -> None:
+            if done is None or error is not None:
+                reply = _failure(error)
+            else:
+                self.changes.note(caller.namespace, names)
+                reply = {"success": True, **done[0]}
+            answer(self._finished(request, reply, began))
+
+        try:
+            return self._store.write_later(
+                lambda tx: _once(Context(tx, tx.now, caller, self._hurried), declared, arguments, key),
+                caller.namespace,
+                self.settings.operation_timeout_s,
+                then,
+                _drafts(declared, arguments),
+            )
+        except EnhancedMemoryError:
+            return None
 
     def health(self) -> dict[str, Any]:
         """What get_system_health answers, and not counted as a request. Raises: EnhancedMemoryError."""
@@ -230,8 +266,20 @@ class MemoryDBService:
         declared = find(request["method"])
         params = dict(request["params"])
         request_id = self._request_id(declared, request, params)
-        caller = Caller(request.get("namespace") or self.settings.namespace, request.get("client"))
-        return self._carried_out(declared, caller, params, request_id)
+        return self._carried_out(declared, self._caller(request), params, request_id)
+
+    def _caller(self, request: Mapping[str, Any]) -> Caller:
+        return Caller(request.get("namespace") or self.settings.namespace, request.get("client"))
+
+    def _finished(self, request: Any, reply: dict[str, Any], began: float) -> dict[str, Any]:
+        """The reply with the request's id, once it is counted."""
+        if isinstance(request, Mapping) and "id" in request:
+            reply["id"] = request["id"]
+        method = request.get("method") if isinstance(request, Mapping) else None
+        if not isinstance(method, str) or method not in operations():
+            method = UNKNOWN
+        self.tally.note(method, reply.get("code", OK), time.perf_counter() - began)
+        return reply
 
     def _refuse_when_ending(self) -> None:
         """Raises: ShuttingDown."""
@@ -260,8 +308,8 @@ class MemoryDBService:
             return dict(declared.handler(context, **arguments))
         if not declared.writes:
             return dict(self._read(caller, lambda ctx: declared.handler(ctx, **arguments)))
-        key = None if request_id is None else (request_id, _fingerprint(declared.name, params))
-        drafts = declared.drafts(arguments) if declared.drafts is not None else ()
+        key = _key(declared, params, request_id)
+        drafts = _drafts(declared, arguments)
         result, is_new = self._write(
             caller, lambda ctx: _once(ctx, declared, arguments, key), drafts, named_in(declared.name, arguments)
         )
@@ -345,6 +393,35 @@ class MemoryDBService:
                 f"request_id: must be a string of 1 to {wire.MAX_LABEL} characters", details={"path": "request_id"}
             )
         return given
+
+
+class _NoTime:
+    """No time for checks: other writes wait."""
+
+    def is_left(self) -> bool:
+        return False
+
+    def spend(self, _seconds: float, /) -> None:
+        pass
+
+
+def _failure(error: BaseException | None) -> dict[str, Any]:
+    """The reply to a request that came to this error; one that is no answer to the caller goes to the log."""
+    if isinstance(error, EnhancedMemoryError):
+        return error.reply()
+    number = uuid.uuid4().hex[:12]
+    log.error("request %s met a defect", number, exc_info=error)
+    return Internal(f"the service met a defect; its log has the trace under {number}", hint="please report it").reply()
+
+
+def _drafts(declared: Operation, arguments: dict[str, Any]) -> Sequence[Draft]:
+    """What can be made ready before the turn of a write comes."""
+    return () if declared.drafts is None else declared.drafts(arguments)
+
+
+def _key(declared: Operation, params: Mapping[str, Any], request_id: str | None) -> tuple[str, str] | None:
+    """Under what the first reply is kept, and what tells whether it is the same request; None without an id."""
+    return None if request_id is None else (request_id, _fingerprint(declared.name, params))
 
 
 def _once(

@@ -54,6 +54,9 @@ class Service:
             raise RuntimeError("a defect")
         return reply | ({"id": known["id"]} if "id" in known else {})
 
+    def handle_later(self, request: Any, answer: Callable[[dict[str, Any]], None]) -> Callable[[], None] | None:
+        return None
+
 
 class Client:
     """One connection, read line by line."""
