@@ -16,8 +16,8 @@ import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from datetime import datetime
+from functools import partial
 from typing import Any, TypeVar, cast
 
 from enhanced_memory import __version__, wire
@@ -32,7 +32,7 @@ from enhanced_memory.errors import (
     ShuttingDown,
     TimedOut,
 )
-from enhanced_memory.registry import After, Operation, find, operations
+from enhanced_memory.registry import More, Operation, find, operations
 from enhanced_memory.sandbox.supervisor import Supervisor
 from enhanced_memory.service.allowance import Allowance
 from enhanced_memory.service.analyser import WordAnalyser
@@ -148,7 +148,6 @@ class MemoryDBService:
             ask_model=open_model(self.settings.llm_model, self.settings.operation_timeout_s),
             checks=Allowance(self._is_busy),
         )
-        self._hurried = replace(self._service, checks=_NoTime())
         self._scheduler: Scheduler | None = None
         if self.settings.curation:
             hours = self.settings.curation_interval_h
@@ -168,15 +167,13 @@ class MemoryDBService:
         return self._finished(request, reply, began)
 
     def handle_later(self, request: Any, answer: Callable[[dict[str, Any]], None]) -> Callable[[], None] | None:
-        """Have a write that joins others answered by the writer itself: its thread calls `answer` with the reply.
+        """Have a write that comes while others are under way answered by another thread, which calls `answer`.
 
-        So nobody has to be woken to pass the reply on, which is most of what many small writes at once cost besides
-        themselves. What is returned waits until `answer` was called; call it once. None: this is nothing for that, or
-        no other write waits, and nothing was done: ask `handle_request`.
-
-        `answer` must be quick and never raise. There is no time for what `after` of the operation would do.
+        So nobody has to be woken to pass the reply on: as a rule the writer does. `answer` must be quick, wait for
+        nobody and never raise. What is returned waits until it will be called by itself, or calls it when the time is
+        over; call that once at the most. None: nothing was done, and `handle_request` is to be asked.
         """
-        if not self._store.gauges()["queue_depth"]:
+        if not self._store.is_writing:
             return None
         began = time.perf_counter()
         try:
@@ -194,17 +191,25 @@ class MemoryDBService:
         names = named_in(declared.name, arguments)
         key = _key(declared, params, request_id)
 
+        def tell(reply: dict[str, Any]) -> None:
+            answer(self._finished(request, reply, began))
+
         def then(done: tuple[dict[str, Any], bool] | None, error: BaseException | None) -> None:
             if done is None or error is not None:
-                reply = _failure(error)
-            else:
-                self.changes.note(caller.namespace, names)
-                reply = {"success": True, **done[0]}
-            answer(self._finished(request, reply, began))
+                tell(_failure(error))
+                return
+            self.changes.note(caller.namespace, names)
+            result, more = done[0], _more(declared, arguments, done)
+
+            def complete(more: More) -> None:
+                tell({"success": True, **self._completed(more, caller, result, key)})
+
+            if more is None or not _started(partial(complete, more)):
+                tell({"success": True, **result})
 
         try:
             return self._store.write_later(
-                lambda tx: _once(Context(tx, tx.now, caller, self._hurried), declared, arguments, key),
+                lambda tx: _once(Context(tx, tx.now, caller, self._service), declared, arguments, key),
                 caller.namespace,
                 self.settings.operation_timeout_s,
                 then,
@@ -310,25 +315,23 @@ class MemoryDBService:
             return dict(self._read(caller, lambda ctx: declared.handler(ctx, **arguments)))
         key = _key(declared, params, request_id)
         drafts = _drafts(declared, arguments)
-        result, is_new = self._write(
+        done = self._write(
             caller, lambda ctx: _once(ctx, declared, arguments, key), drafts, named_in(declared.name, arguments)
         )
-        if declared.after is None or not is_new:
-            return result
-        return self._completed(declared.after, caller, arguments, result, key)
+        more = _more(declared, arguments, done)
+        return done[0] if more is None else self._completed(more, caller, done[0], key)
 
     def _completed(
         self,
-        after: After,
+        more: More,
         caller: Caller,
-        arguments: dict[str, Any],
         result: dict[str, Any],
         key: tuple[str, str] | None,
     ) -> dict[str, Any]:
-        """The reply with what `after` adds to it, kept for whoever repeats the request. The write itself is done: what
+        """The reply with what `more` adds to it, kept for whoever repeats the request. The write itself is done: what
         fails here is logged, and the reply goes out as it was."""
         try:
-            complete = after(Context(cast(Transaction, None), "", caller, self._service), arguments, result)
+            complete = more(Context(cast(Transaction, None), "", caller, self._service))
             return result if complete is None else self._write(caller, lambda ctx: _kept(ctx, complete(ctx), key))
         except Exception as error:
             log.warning("the reply could not be completed: %s", error)
@@ -395,16 +398,6 @@ class MemoryDBService:
         return given
 
 
-class _NoTime:
-    """No time for checks: other writes wait."""
-
-    def is_left(self) -> bool:
-        return False
-
-    def spend(self, _seconds: float, /) -> None:
-        pass
-
-
 def _failure(error: BaseException | None) -> dict[str, Any]:
     """The reply to a request that came to this error; one that is no answer to the caller goes to the log."""
     if isinstance(error, EnhancedMemoryError):
@@ -412,6 +405,26 @@ def _failure(error: BaseException | None) -> dict[str, Any]:
     number = uuid.uuid4().hex[:12]
     log.error("request %s met a defect", number, exc_info=error)
     return Internal(f"the service met a defect; its log has the trace under {number}", hint="please report it").reply()
+
+
+def _started(work: Callable[[], None]) -> bool:
+    """Begin `work` in a thread of its own; False if there is none left."""
+    try:
+        threading.Thread(target=work, name="completion", daemon=True).start()
+    except RuntimeError:
+        return False
+    return True
+
+
+def _more(declared: Operation, arguments: dict[str, Any], done: tuple[dict[str, Any], bool]) -> More | None:
+    """What is to be done after a write, if there is something; `done` is its reply, and whether it is new."""
+    if declared.after is None or not done[1]:
+        return None
+    try:
+        return declared.after(arguments, done[0])
+    except Exception as error:
+        log.warning("the reply could not be completed: %s", error)
+        return None
 
 
 def _drafts(declared: Operation, arguments: dict[str, Any]) -> Sequence[Draft]:

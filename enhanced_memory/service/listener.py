@@ -1,7 +1,8 @@
 """The listener: connections on the Unix socket, a thread for each, and the service's answers in order.
 
 One thread accepts and never waits for a client; whatever a client does, or leaves undone, costs that client's own
-thread. Above it lies main, which gives it the socket; below it the wire. It knows frames and replies; what a request
+thread. A reply that the service gives in its own time, as to one of many writes at once, is sent by the thread that
+gives it, which waits for no client either. Above it lies main, which gives it the socket; below it the wire. It knows frames and replies; what a request
 means, and whether it is one, the service says.
 """
 
@@ -266,7 +267,7 @@ class Listener:
         except Exception:
             log.exception("connection dropped by a defect")
         finally:
-            replies.settle()
+            replies.end()
             self._forget(connection)
             connection.close()
 
@@ -393,13 +394,15 @@ class _Replies:
         self._connection = connection
         self._settings = settings
         self._wait: Callable[[], None] | None = None
-        self._unsent = threading.Lock()  # held from a promise until it is kept
+        self._unsent = threading.Lock()  # held from a promise until it is about to be kept
+        self._sending = threading.Lock()
         self._looks_up = False
 
     def send(self, line: bytes) -> None:
         """Send a reply, after the one that was promised. Raises: OSError: the client does not take it."""
         self.settle()
-        _send(self._connection, line, self._settings.reply_timeout_s)
+        with self._sending:
+            _send(self._connection, line, self._settings.reply_timeout_s)
 
     def promise(self) -> None:
         """Another thread will send the next reply, perhaps before this returns; nothing else is promised now."""
@@ -411,46 +414,68 @@ class _Replies:
         if wait is None:
             self._unsent.release()
         elif not self._looks_up:
-            # Who gave the promise may need to be asked for it when the time is over, so reading ends by then.
+            # Who gave the promise may have to be asked for it when the time is over, so reading ends by then.
             self._looks_up = True
             limit = struct.pack("ll", *divmod(round(self._settings.operation_timeout_s * 1e6), 10**6))
             self._connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, limit)
 
     def settle(self) -> None:
-        """Wait until the promise is kept, if there is one."""
-        if self._wait is not None:
+        """Wait until the promise is kept, if there is one; its last bytes may still be under way."""
+        if self._wait is None:
+            return
+        if not self._unsent.acquire(blocking=False):
             self._wait()
-            self._wait = None
-            with self._unsent:
-                pass
+            self._unsent.acquire()
+        self._unsent.release()
+        self._wait = None
+
+    def end(self) -> None:
+        """Nothing more is to be sent: wait until all is."""
+        self.settle()
+        self._sending.acquire()
 
     def keep(self, line: bytes) -> None:
         """Send the promised reply, in a thread that waits for no client: what is not taken at once goes to another."""
+        if not self._sending.acquire(blocking=False):  # the reply before this one is not taken yet
+            if not self._started(self._keep_behind, line):
+                self._unsent.release()
+            return
+        # The client may ask again before `send` returns; what it gets then waits for `_sending`.
+        self._unsent.release()
         try:
             sent = self._connection.send(line, socket.MSG_DONTWAIT)
         except BlockingIOError:
             sent = 0
         except OSError:  # the client is gone, as its own thread will see
             sent = len(line)
-        if sent < len(line):
-            try:
-                threading.Thread(target=self._keep_slowly, args=(line[sent:],), name="reply", daemon=True).start()
-                return
-            except RuntimeError:  # the system has no thread left for us
-                self._cut()
-        self._unsent.release()
+        if sent == len(line) or not self._started(self._keep_rest, line[sent:]):
+            self._sending.release()
 
-    def _keep_slowly(self, rest: bytes) -> None:
+    def _started(self, keep: Callable[[bytes], None], rest: bytes) -> bool:
+        """Have another thread send what is left; where there is none, the connection ends."""
+        try:
+            threading.Thread(target=keep, args=(rest,), name="reply", daemon=True).start()
+        except RuntimeError:
+            self._cut()
+            return False
+        return True
+
+    def _keep_behind(self, line: bytes) -> None:
+        self._sending.acquire()
+        self._unsent.release()
+        self._keep_rest(line)
+
+    def _keep_rest(self, rest: bytes) -> None:
         try:
             _send(self._connection, rest, self._settings.reply_timeout_s)
         except OSError as error:
             log.debug("connection dropped: %s", error)
             self._cut()
         finally:
-            self._unsent.release()
+            self._sending.release()
 
     def _cut(self) -> None:
-        """End the connection, half a reply having gone out; its own thread reads the end of it."""
+        """End the connection, which cannot get its reply whole; its own thread reads the end of it."""
         with contextlib.suppress(OSError):
             self._connection.shutdown(socket.SHUT_RDWR)
 

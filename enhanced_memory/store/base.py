@@ -957,6 +957,10 @@ class Store(Protocol):
         """
 
     @property
+    def is_writing(self) -> bool:
+        """Whether a write is under way, or waits."""
+
+    @property
     def read_only(self) -> str | None:
         """Why nothing can be written, or None."""
 

@@ -351,6 +351,11 @@ class SQLiteStore:
         return done
 
     @property
+    def is_writing(self) -> bool:
+        """Whether a write is under way, or waits."""
+        return self._writer is not None and self._writer.is_at_work
+
+    @property
     def read_only(self) -> str | None:
         """Why nothing can be written, or None."""
         return self._read_only

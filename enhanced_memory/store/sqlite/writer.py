@@ -99,6 +99,7 @@ class Writer:
         self._closing = False
         connection.seen_at = time.monotonic()
         self.group_size = 0  # requests in the last transaction, or in the one under way
+        self._busy = False
         self.commits = 0
         self.committed_requests = 0
         self._thread = threading.Thread(target=self._run, name="writer", daemon=True)
@@ -108,6 +109,11 @@ class Writer:
     def queue_depth(self) -> int:
         """Requests that wait."""
         return self._waiting.qsize()
+
+    @property
+    def is_at_work(self) -> bool:
+        """Whether a group is under way, or requests wait."""
+        return self._busy or self._waiting.qsize() > 0
 
     @property
     def quiet_s(self) -> float:
@@ -161,7 +167,9 @@ class Writer:
         while not ended:
             self._connection.seen_at = time.monotonic()
             group, ended = self._take()
+            self._busy = bool(group)
             self._commit(group)
+            self._busy = False
             if ended or time.monotonic() - last_housekeeping >= _HOUSEKEEPING_EVERY_S:
                 self._tidy(idle=not group)
                 last_housekeeping = time.monotonic()
