@@ -33,8 +33,11 @@ _REPLY_PROPERTIES: dict[str, Any] = {
 """Keys any reply may carry: `success` always, the others on a failure."""
 
 
-After = Callable[[Any, Mapping[str, Any], dict[str, Any]], "Callable[[Any], dict[str, Any]] | None"]
-"""What `after` of an operation is: (context, arguments, reply) -> (context of a write -> the whole reply), or None."""
+More = Callable[[Any], "Callable[[Any], dict[str, Any]] | None"]
+"""What is done after a write: context without a transaction -> (context of a write -> the whole reply), or None."""
+
+After = Callable[[Mapping[str, Any], dict[str, Any]], "More | None"]
+"""What `after` of an operation is: (arguments, reply) -> what is to be done, or None; quick, since others wait."""
 
 
 @dataclass(frozen=True)
@@ -48,8 +51,8 @@ class Operation:
     slices, tells its progress, and may take an hour, not the seconds of the others; `transaction` is False for it.
     `apart`: it reads the store and needs nothing of the running service, so another process can answer it.
     `drafts` gives, for the arguments of a write, the entities it will likely create (store.base.Draft).
-    `after` runs once a write is safe, with a context without a transaction, the arguments and the reply: it may give a
-    function that completes the reply in a write transaction, or None.
+    `after` is asked once a write is safe whether more is to be done: what it gives runs with a context without a
+    transaction, and may give a function that completes the reply in a write transaction.
     """
 
     name: str

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any, cast
 
 from pydantic import Field
@@ -71,9 +72,9 @@ def _drafts(arguments: Mapping[str, Any]) -> list[Draft]:
 
 
 def _tell_conflicts(
-    ctx: Context, arguments: Mapping[str, Any], reply: dict[str, Any]
-) -> Callable[[Context], dict[str, Any]] | None:
-    """Look for conflicts of what was written, once it is safe: what is to be recorded and told, or None."""
+    arguments: Mapping[str, Any], reply: dict[str, Any]
+) -> Callable[[Context], Callable[[Context], dict[str, Any]] | None] | None:
+    """What looks for conflicts of what was written, once it is safe; None where none are to be told."""
     if not arguments["check_conflicts"] or arguments["branch"] is not None or "conflicts_checked" in reply:
         return None
     if "entities" in arguments:
@@ -84,7 +85,7 @@ def _tell_conflicts(
         names = [added["entityName"] if added["addedObservations"] else None for added in reply["results"]]
     from enhanced_memory.operations.detection import check_written  # takes as long to load as everything else here
 
-    return check_written(ctx, names, texts, reply)
+    return partial(check_written, names=names, texts=texts, reply=reply)
 
 
 def _unchecked(ctx: Context, reply: Any, check_conflicts: bool) -> Any:

@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
+from functools import partial
 from typing import Any, TypeVar, cast
 
 from enhanced_memory import __version__, wire
@@ -33,7 +34,7 @@ from enhanced_memory.errors import (
     ShuttingDown,
     TimedOut,
 )
-from enhanced_memory.registry import After, Operation, find, is_loaded, load_first
+from enhanced_memory.registry import More, Operation, find, is_loaded, load_first
 from enhanced_memory.sandbox.supervisor import Supervisor
 from enhanced_memory.service.allowance import Allowance
 from enhanced_memory.service.analyser import WordAnalyser
@@ -167,23 +168,61 @@ class MemoryDBService:
         began = time.perf_counter()
         try:
             reply = {"success": True, **self._answer(wire.as_request(request), gone)}
-        except EnhancedMemoryError as error:
-            reply = error.reply()
-            if isinstance(error, Corrupt):
-                self.upkeep.note_damage()
-        except Exception:
-            number = uuid.uuid4().hex[:12]
-            log.exception("request %s met a defect", number)
-            reply = Internal(
-                f"the service met a defect; its log has the trace under {number}", hint="please report it"
-            ).reply()
-        if isinstance(request, Mapping) and "id" in request:
-            reply["id"] = request["id"]
-        method = request.get("method") if isinstance(request, Mapping) else None
-        if not isinstance(method, str) or not is_loaded(method):
-            method = UNKNOWN
-        self.tally.note(method, reply.get("code", OK), time.perf_counter() - began)
-        return reply
+        except Exception as error:
+            reply = self._failure(error)
+        return self._finished(request, reply, began)
+
+    def handle_later(self, request: Any, answer: Callable[[dict[str, Any]], None]) -> Callable[[], None] | None:
+        """Have a write that comes while others are under way answered by another thread, which calls `answer`.
+
+        So nobody has to be woken to pass the reply on: as a rule the writer does. `answer` must be quick, wait for
+        nobody and never raise. What is returned waits until it will be called by itself, or calls it when the time is
+        over; call that once at the most. None: nothing was done, and `handle_request` is to be asked.
+        """
+        if not self._store.is_writing:
+            return None
+        began = time.perf_counter()
+        try:
+            known = wire.as_request(request)
+            declared = find(known["method"])
+            if not (declared.writes and declared.transaction):
+                return None
+            self._refuse_when_ending()
+            params = dict(known["params"])
+            request_id = self._request_id(declared, known, params)
+            arguments = declared.check(params)
+        except EnhancedMemoryError:  # which handle_request tells
+            return None
+        caller = self._caller(known)
+        names = named_in(declared.name, arguments)
+        key = _key(declared, params, request_id)
+
+        def tell(reply: dict[str, Any]) -> None:
+            answer(self._finished(request, reply, began))
+
+        def then(done: tuple[dict[str, Any], bool] | None, error: BaseException | None) -> None:
+            if done is None or error is not None:
+                tell(self._failure(error))
+                return
+            self.changes.note(caller.namespace, names)
+            result, more = done[0], _more(declared, arguments, done)
+
+            def complete(more: More) -> None:
+                tell({"success": True, **self._completed(more, caller, result, key)})
+
+            if more is None or not _started(partial(complete, more)):
+                tell({"success": True, **result})
+
+        try:
+            return self._store.write_later(
+                lambda tx: _once(Context(tx, tx.now, caller, self._service), declared, arguments, key),
+                caller.namespace,
+                self.settings.operation_timeout_s,
+                then,
+                _drafts(declared, arguments),
+            )
+        except EnhancedMemoryError:
+            return None
 
     def health(self) -> dict[str, Any]:
         """What get_system_health answers, and not counted as a request. Raises: EnhancedMemoryError."""
@@ -238,10 +277,35 @@ class MemoryDBService:
         declared = find(request["method"])
         params = dict(request["params"])
         request_id = self._request_id(declared, request, params)
-        caller = Caller(request.get("namespace") or self.settings.namespace, request.get("client"))
+        caller = self._caller(request)
         if gone is not None:
             caller = replace(caller, gone=gone)
         return self._carried_out(declared, caller, params, request_id)
+
+    def _caller(self, request: Mapping[str, Any]) -> Caller:
+        return Caller(request.get("namespace") or self.settings.namespace, request.get("client"))
+
+    def _failure(self, error: BaseException | None) -> dict[str, Any]:
+        """The reply to a request that came to this error; one that is no answer to the caller goes to the log."""
+        if isinstance(error, EnhancedMemoryError):
+            if isinstance(error, Corrupt):
+                self.upkeep.note_damage()
+            return error.reply()
+        number = uuid.uuid4().hex[:12]
+        log.error("request %s met a defect", number, exc_info=error)
+        return Internal(
+            f"the service met a defect; its log has the trace under {number}", hint="please report it"
+        ).reply()
+
+    def _finished(self, request: Any, reply: dict[str, Any], began: float) -> dict[str, Any]:
+        """The reply with the request's id, once it is counted."""
+        if isinstance(request, Mapping) and "id" in request:
+            reply["id"] = request["id"]
+        method = request.get("method") if isinstance(request, Mapping) else None
+        if not isinstance(method, str) or not is_loaded(method):
+            method = UNKNOWN
+        self.tally.note(method, reply.get("code", OK), time.perf_counter() - began)
+        return reply
 
     def _refuse_when_ending(self) -> None:
         """Raises: ShuttingDown."""
@@ -272,14 +336,13 @@ class MemoryDBService:
             if declared.apart and (found := self._answered_apart(declared, caller, params)) is not None:
                 return found
             return dict(self._read(caller, lambda ctx: declared.handler(ctx, **arguments)))
-        key = None if request_id is None else (request_id, _fingerprint(declared.name, params))
-        drafts = declared.drafts(arguments) if declared.drafts is not None else ()
-        result, is_new = self._write(
+        key = _key(declared, params, request_id)
+        drafts = _drafts(declared, arguments)
+        done = self._write(
             caller, lambda ctx: _once(ctx, declared, arguments, key), drafts, named_in(declared.name, arguments)
         )
-        if declared.after is None or not is_new:
-            return result
-        return self._completed(declared.after, caller, arguments, result, key)
+        more = _more(declared, arguments, done)
+        return done[0] if more is None else self._completed(more, caller, done[0], key)
 
     def _answered_apart(self, declared: Operation, caller: Caller, params: Mapping[str, Any]) -> dict[str, Any] | None:
         """The result as a reading process gives it, if others are being read for and one can tell; else None."""
@@ -293,16 +356,15 @@ class MemoryDBService:
 
     def _completed(
         self,
-        after: After,
+        more: More,
         caller: Caller,
-        arguments: dict[str, Any],
         result: dict[str, Any],
         key: tuple[str, str] | None,
     ) -> dict[str, Any]:
-        """The reply with what `after` adds to it, kept for whoever repeats the request. The write itself is done: what
+        """The reply with what `more` adds to it, kept for whoever repeats the request. The write itself is done: what
         fails here is logged, and the reply goes out as it was."""
         try:
-            complete = after(Context(cast(Transaction, None), "", caller, self._service), arguments, result)
+            complete = more(Context(cast(Transaction, None), "", caller, self._service))
             return result if complete is None else self._write(caller, lambda ctx: _kept(ctx, complete(ctx), key))
         except Exception as error:
             log.warning("the reply could not be completed: %s", error)
@@ -370,6 +432,36 @@ class MemoryDBService:
                 f"request_id: must be a string of 1 to {wire.MAX_LABEL} characters", details={"path": "request_id"}
             )
         return given
+
+
+def _started(work: Callable[[], None]) -> bool:
+    """Begin `work` in a thread of its own; False if there is none left."""
+    try:
+        threading.Thread(target=work, name="completion", daemon=True).start()
+    except RuntimeError:
+        return False
+    return True
+
+
+def _more(declared: Operation, arguments: dict[str, Any], done: tuple[dict[str, Any], bool]) -> More | None:
+    """What is to be done after a write, if there is something; `done` is its reply, and whether it is new."""
+    if declared.after is None or not done[1]:
+        return None
+    try:
+        return declared.after(arguments, done[0])
+    except Exception as error:
+        log.warning("the reply could not be completed: %s", error)
+        return None
+
+
+def _drafts(declared: Operation, arguments: dict[str, Any]) -> Sequence[Draft]:
+    """What can be made ready before the turn of a write comes."""
+    return () if declared.drafts is None else declared.drafts(arguments)
+
+
+def _key(declared: Operation, params: Mapping[str, Any], request_id: str | None) -> tuple[str, str] | None:
+    """Under what the first reply is kept, and what tells whether it is the same request; None without an id."""
+    return None if request_id is None else (request_id, _fingerprint(declared.name, params))
 
 
 def _once(

@@ -1,7 +1,8 @@
 """The listener: connections on the Unix socket, a thread for each, and the service's answers in order.
 
 One thread accepts and never waits for a client; whatever a client does, or leaves undone, costs that client's own
-thread. Above it lies main, which gives it the socket; below it the wire. It knows frames and replies; what a request
+thread. A reply that the service gives in its own time, as to one of many writes at once, is sent by the thread that
+gives it, which waits for no client either. Above it lies main, which gives it the socket; below it the wire. It knows frames and replies; what a request
 means, and whether it is one, the service says.
 """
 
@@ -14,6 +15,7 @@ import os
 import secrets
 import select
 import socket
+import struct
 import sys
 import threading
 import time
@@ -77,12 +79,16 @@ class Service(Protocol):
     """What the listener needs of the service: an answer to each message, `id` echoed, that never fails.
 
     `gone` tells whether the client has hung up, for what takes long and is for nobody then.
+    `handle_later` has it given by another thread, which must not be kept, and returns what waits for that; or it does
+    nothing and returns None.
     """
 
     @property
     def gauges(self) -> Gauges: ...
 
     def handle_request(self, request: Any, gone: Callable[[], bool]) -> dict[str, Any]: ...
+
+    def handle_later(self, request: Any, answer: Callable[[dict[str, Any]], None]) -> Callable[[], None] | None: ...
 
 
 class Listener:
@@ -255,13 +261,15 @@ class Listener:
 
     def _serve(self, connection: socket.socket) -> None:
         """Answer one connection's requests until it ends; the work of a connection's thread."""
+        replies = _Replies(connection, self._settings)
         try:
-            self._converse(connection)
+            self._converse(connection, replies)
         except OSError as error:  # the client is gone, or does not take its reply
             log.debug("connection dropped: %s", error)
         except Exception:
             log.exception("connection dropped by a defect")
         finally:
+            replies.end()
             self._forget(connection)
             connection.close()
 
@@ -274,33 +282,36 @@ class Listener:
         if quiet is not None:
             quiet()
 
-    def _converse(self, connection: socket.socket) -> None:
+    def _converse(self, connection: socket.socket, replies: _Replies) -> None:
         settings = self._settings
         framer = wire.Framer(settings.max_request_bytes)
         finish_by: float | None = None  # when the request that has begun must be there
         ended = False
         while True:
             try:
-                line = self._next_in_turn(connection, framer)
+                answered = self._answer_next(connection, framer, replies)
             except Busy as error:
-                _send(connection, wire.encode(error.reply()), settings.reply_timeout_s)
+                replies.send(wire.encode(error.reply()))
                 _part(connection, wait_s=_LINGER_S)
                 return
-            if line is not None:
+            if answered:
                 finish_by = None
-                _send(connection, line, settings.reply_timeout_s)
                 continue
             if ended:
                 return
             if not framer.begun:
-                data = connection.recv(_IDLE_BYTES)
+                try:
+                    data = connection.recv(_IDLE_BYTES)
+                except BlockingIOError:  # nothing came for as long as a promised reply may take
+                    replies.settle()
+                    continue
             else:
                 finish_by = finish_by or time.monotonic() + settings.request_timeout_s
                 try:
                     data = _receive(connection, finish_by)
                 except TimeoutError:
                     if not framer.told:
-                        _send(connection, wire.encode(self._unfinished().reply()), settings.reply_timeout_s)
+                        replies.send(wire.encode(self._unfinished().reply()))
                     _part(connection, wait_s=_LINGER_S)
                     return
             framer.feed(data)
@@ -308,15 +319,20 @@ class Listener:
                 framer.close()
                 ended = True
 
-    def _next_in_turn(self, connection: socket.socket, framer: wire.Framer) -> bytes | None:
-        """As `_next_reply`, with few large requests at once. Raises: Busy: there are too many already."""
+    def _answer_next(self, connection: socket.socket, framer: wire.Framer, replies: _Replies) -> bool:
+        """Answer the next request, or have it answered; False where there is none yet.
+
+        Raises: Busy: it is large, and there are too many already. OSError: the client does not take the reply.
+        """
         self._held.note(connection, framer.held_bytes)
         if framer.held_bytes < _LARGE_BYTES:
-            return self._next_reply(connection, framer.next, framer)
+            return self._answer(connection, framer.next, framer, replies, may_be_later=True)
         if not self._large.acquire(timeout=self._settings.operation_timeout_s):
             raise _busy("too many large requests are under way")
         try:
-            return self._next_reply(connection, functools.partial(self._parse_alone, framer), framer)
+            return self._answer(
+                connection, functools.partial(self._parse_alone, framer), framer, replies, may_be_later=False
+            )
         finally:
             self._large.release()
 
@@ -324,35 +340,156 @@ class Listener:
         with self._large_parsing:
             return framer.next()
 
-    def _next_reply(self, connection: socket.socket, parse: Callable[[], Any], framer: wire.Framer) -> bytes | None:
-        """The reply to the next request, which `parse` gives, as a line; None while there is none."""
+    def _answer(
+        self,
+        connection: socket.socket,
+        parse: Callable[[], Any],
+        framer: wire.Framer,
+        replies: _Replies,
+        *,
+        may_be_later: bool,
+    ) -> bool:
+        """As `_answer_next`; `parse` gives the request, and the reply may be left to the service's own time."""
         started = time.perf_counter()
-        message = None
         try:
             message = parse()
         except RequestError as error:  # of a frame that is no message, and so has no id
             reply = (_shutting_down() if self._draining else error).reply()
+            replies.send(self._line(None, reply, started, framer.frame_bytes))
+            return True
+        if message is wire.WAITING:
+            return False
+        replies.settle()
+        in_bytes = framer.frame_bytes
+        if may_be_later and self._is_left_to_service(message, replies, started, in_bytes):
+            return True
+        try:
+            reply = self._service.handle_request(message, functools.partial(_hung_up, connection))
+        except Exception:
+            reply = _defect(message)
+        replies.send(self._line(message, reply, started, in_bytes))
+        return True
+
+    def _is_left_to_service(self, message: Any, replies: _Replies, started: float, in_bytes: int) -> bool:
+        """Whether the service gives the reply in its own time, and this thread may go on to read."""
+        replies.promise()
+        try:
+            wait = self._service.handle_later(
+                message, lambda reply: replies.keep(self._line(message, reply, started, in_bytes))
+            )
+        except Exception:
+            log.exception("a request could not be left to the service")
+            wait = None
+        replies.wait_with(wait)
+        return wait is not None
+
+    def _line(self, message: Any, reply: dict[str, Any], started: float, in_bytes: int) -> bytes:
+        """The reply as it is sent, and its line in the log."""
+        try:
             line = wire.encode(reply)
-        else:
-            if message is wire.WAITING:
-                return None
-            try:
-                reply = self._service.handle_request(message, functools.partial(_hung_up, connection))
-                line = wire.encode(reply)
-            except Exception:
-                number = secrets.token_hex(6)
-                log.exception("a request met a defect, %s", number)
-                reply = Internal(f"the service met a defect; its log has the trace under {number}").reply()
-                if isinstance(message, dict) and "id" in message:
-                    reply["id"] = message["id"]
-                line = wire.encode(reply)
-        self._request_log.note(message, reply, time.perf_counter() - started, framer.frame_bytes, len(line))
+        except Exception:
+            reply = _defect(message)
+            line = wire.encode(reply)
+        self._request_log.note(message, reply, time.perf_counter() - started, in_bytes, len(line))
         return line
 
     def _unfinished(self) -> RequestError:
         """Why a request that was begun is given up."""
         within = f"within {self._settings.request_timeout_s:g} s"
         return ParseError(f"the request was not finished {within}", hint="end it with a newline")
+
+
+class _Replies:
+    """The replies of one connection, in order: those of its own thread, and one at a time that another thread gives."""
+
+    def __init__(self, connection: socket.socket, settings: Settings) -> None:
+        self._connection = connection
+        self._settings = settings
+        self._wait: Callable[[], None] | None = None
+        self._unsent = threading.Lock()  # held from a promise until it is about to be kept
+        self._sending = threading.Lock()
+        self._looks_up = False
+
+    def send(self, line: bytes) -> None:
+        """Send a reply, after the one that was promised. Raises: OSError: the client does not take it."""
+        self.settle()
+        with self._sending:
+            _send(self._connection, line, self._settings.reply_timeout_s)
+
+    def promise(self) -> None:
+        """Another thread will send the next reply, perhaps before this returns; nothing else is promised now."""
+        self._unsent.acquire()
+
+    def wait_with(self, wait: Callable[[], None] | None) -> None:
+        """What waits until the promise is kept, as far as it lies with who keeps it; None: nobody will."""
+        self._wait = wait
+        if wait is None:
+            self._unsent.release()
+        elif not self._looks_up:
+            # Who gave the promise may have to be asked for it when the time is over, so reading ends by then.
+            self._looks_up = True
+            limit = struct.pack("ll", *divmod(round(self._settings.operation_timeout_s * 1e6), 10**6))
+            self._connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, limit)
+
+    def settle(self) -> None:
+        """Wait until the promise is kept, if there is one; its last bytes may still be under way."""
+        if self._wait is None:
+            return
+        if not self._unsent.acquire(blocking=False):
+            self._wait()
+            self._unsent.acquire()
+        self._unsent.release()
+        self._wait = None
+
+    def end(self) -> None:
+        """Nothing more is to be sent: wait until all is."""
+        self.settle()
+        self._sending.acquire()
+
+    def keep(self, line: bytes) -> None:
+        """Send the promised reply, in a thread that waits for no client: what is not taken at once goes to another."""
+        if not self._sending.acquire(blocking=False):  # the reply before this one is not taken yet
+            if not self._started(self._keep_behind, line):
+                self._unsent.release()
+            return
+        # The client may ask again before `send` returns; what it gets then waits for `_sending`.
+        self._unsent.release()
+        try:
+            sent = self._connection.send(line, socket.MSG_DONTWAIT)
+        except BlockingIOError:
+            sent = 0
+        except OSError:  # the client is gone, as its own thread will see
+            sent = len(line)
+        if sent == len(line) or not self._started(self._keep_rest, line[sent:]):
+            self._sending.release()
+
+    def _started(self, keep: Callable[[bytes], None], rest: bytes) -> bool:
+        """Have another thread send what is left; where there is none, the connection ends."""
+        try:
+            threading.Thread(target=keep, args=(rest,), name="reply", daemon=True).start()
+        except RuntimeError:
+            self._cut()
+            return False
+        return True
+
+    def _keep_behind(self, line: bytes) -> None:
+        self._sending.acquire()
+        self._unsent.release()
+        self._keep_rest(line)
+
+    def _keep_rest(self, rest: bytes) -> None:
+        try:
+            _send(self._connection, rest, self._settings.reply_timeout_s)
+        except OSError as error:
+            log.debug("connection dropped: %s", error)
+            self._cut()
+        finally:
+            self._sending.release()
+
+    def _cut(self) -> None:
+        """End the connection, which cannot get its reply whole; its own thread reads the end of it."""
+        with contextlib.suppress(OSError):
+            self._connection.shutdown(socket.SHUT_RDWR)
 
 
 class _Held:
@@ -425,6 +562,16 @@ def _shutting_down() -> ShuttingDown:
     return ShuttingDown("the daemon is shutting down; nothing of this request happened", hint="connect again")
 
 
+def _defect(message: Any) -> dict[str, Any]:
+    """The reply to a request that met a defect, which goes to the log."""
+    number = secrets.token_hex(6)
+    log.exception("a request met a defect, %s", number)
+    reply = Internal(f"the service met a defect; its log has the trace under {number}").reply()
+    if isinstance(message, dict) and "id" in message:
+        reply["id"] = message["id"]
+    return reply
+
+
 def _spare_descriptor() -> int | None:
     try:
         return os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
@@ -463,14 +610,20 @@ def _receive(connection: socket.socket, finish_by: float) -> bytes:
 
 def _send(connection: socket.socket, line: bytes, timeout_s: float) -> None:
     """Send a whole line. Raises: TimeoutError: it was not taken within `timeout_s` seconds."""
-    try:
-        sent = connection.send(line, socket.MSG_DONTWAIT)
-    except BlockingIOError:
-        sent = 0
-    if sent < len(line):
-        connection.settimeout(timeout_s)
-        connection.sendall(memoryview(line)[sent:])
-        connection.settimeout(None)
+    until = time.monotonic() + timeout_s
+    rest = memoryview(line)
+    while True:
+        try:
+            rest = rest[connection.send(rest, socket.MSG_DONTWAIT) :]
+        except BlockingIOError:
+            pass
+        else:
+            if not rest:
+                return
+        poll = select.poll()
+        poll.register(connection, select.POLLOUT)
+        if not poll.poll(max(0.0, until - time.monotonic()) * 1000):
+            raise TimeoutError("the client does not take its reply")
 
 
 def _part(connection: socket.socket, wait_s: float) -> None:

@@ -916,6 +916,20 @@ class Store(Protocol):
         What `work` raises takes back its changes only. Raises: Busy, TimedOut, ShuttingDown, ReadOnly, DiskFull.
         """
 
+    def write_later(
+        self,
+        work: Callable[[Transaction], T],
+        namespace: str,
+        timeout_s: float,
+        then: Callable[[T | None, BaseException | None], None],
+        drafts: Sequence[Draft] = (),
+    ) -> Callable[[], None]:
+        """As `write`, but nobody waits: `then` is called with what `work` returned once that is safe, or the error.
+
+        All other writes wait while `then` runs. What is returned waits until it was called, which it is with Busy when
+        the time is over before the turn came; call it once. Raises: Busy: too many wait. ShuttingDown, ReadOnly.
+        """
+
     def read(self, work: Callable[[Transaction], T], namespace: str, timeout_s: float) -> T:
         """Run `work` on a snapshot; it waits for no writer. Raises: Busy, TimedOut, Corrupt."""
 
@@ -948,6 +962,10 @@ class Store(Protocol):
 
     def count_accesses(self, ids: Iterable[int]) -> None:
         """Note that these entities were read, by whomever; it is written later, together with others."""
+
+    @property
+    def is_writing(self) -> bool:
+        """Whether a write is under way, or waits."""
 
     @property
     def read_only(self) -> str | None:

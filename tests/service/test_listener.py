@@ -6,6 +6,7 @@ import contextlib
 import json
 import logging
 import os
+import queue
 import re
 import socket
 import threading
@@ -30,12 +31,17 @@ class Gauges:
 
 
 class Service:
-    """Answers `ping`; `wait` waits to be let go, `fill` makes a reply of so many bytes, `fail` and `nan` fail."""
+    """Answers `ping`; `wait` waits to be let go, `fill` makes a reply of so many bytes, `fail` and `nan` fail.
+
+    `later` is answered by whoever calls the next of `promises`, with as many bytes as `fill`.
+    """
 
     def __init__(self) -> None:
         self.gauges = Gauges()
         self.entered = threading.Semaphore(0)
         self.let_go = threading.Event()
+        self.promises: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
+        self.asked_for = threading.Event()
 
     def handle_request(self, request: Any, gone: Callable[[], bool]) -> dict[str, Any]:
         try:
@@ -53,6 +59,26 @@ class Service:
         elif known["method"] == "fail":
             raise RuntimeError("a defect")
         return reply | ({"id": known["id"]} if "id" in known else {})
+
+    def handle_later(self, request: Any, answer: Callable[[dict[str, Any]], None]) -> Callable[[], None] | None:
+        if not isinstance(request, dict) or request.get("method") != "later":
+            return None
+        kept = threading.Event()
+
+        def keep() -> None:
+            answer({"success": True, "id": request["id"], "filling": "x" * request.get("params", {}).get("bytes", 0)})
+            kept.set()
+
+        def wait() -> None:
+            self.asked_for.set()
+            assert kept.wait(BOUND_S)
+
+        self.promises.put(keep)
+        return wait
+
+    def keep(self) -> None:
+        """Answer the oldest `later` that is not answered."""
+        self.promises.get(timeout=BOUND_S)()
 
 
 class Client:
@@ -245,6 +271,89 @@ def test_the_id_is_echoed_where_it_could_be_read(house: House) -> None:
     assert client.ask(b'{"method":"fail","id":0}\n')["id"] == 0
     assert client.ask(b'{"method":"nan","id":null}\n')["id"] is None
     assert "id" not in client.ask(b'{"id":1,\n')
+
+
+# ------------------------------------------------------------------------------- replies that another thread gives
+
+LATER = b'{"method":"later","id":%d}\n'
+
+
+def test_a_reply_may_come_from_another_thread(house: House) -> None:
+    client = house.client()
+    for number in range(100):
+        client.send(LATER % number)
+        house.service.keep()
+        assert client.reply() == {"success": True, "id": number, "filling": ""}
+        assert client.ask(PING) == PONG
+
+
+def test_what_is_sent_behind_such_a_request_is_answered_behind_it(house: House) -> None:
+    client = house.client()
+    client.send(LATER % 1 + PING + LATER % 2 + b"junk\n" + LATER % 3)
+    assert house.service.asked_for.wait(BOUND_S), "the connection does not wait for the reply it was promised"
+    for _ in range(3):
+        house.service.keep()
+    replies = [client.reply() for _ in range(5)]
+    assert [reply.get("id", reply.get("code", reply.get("method"))) for reply in replies] == [
+        1,
+        "ping",
+        2,
+        "parse_error",
+        3,
+    ]
+
+
+def test_a_promised_reply_goes_out_before_the_connection_ends(house: House) -> None:
+    client = house.client()
+    client.send(LATER % 1)
+    client.end_sending()
+    assert house.service.asked_for.wait(BOUND_S)
+    house.service.keep()
+    assert client.reply()["id"] == 1
+    assert client.has_ended()
+
+
+def test_a_promise_is_asked_for_when_its_time_is_over(open_house: OpenHouse) -> None:
+    house = open_house(operation_timeout_s=1)
+    client = house.client()
+    client.send(LATER % 1)
+    assert house.service.asked_for.wait(BOUND_S), "nobody asked for the reply"
+    house.service.keep()
+    assert client.reply()["id"] == 1
+    assert client.ask(PING) == PONG
+
+
+def test_who_gives_a_reply_waits_for_no_client_that_leaves_it_lying(house: House) -> None:
+    hanging, other = house.client(), house.client()
+    large = 4 * 1024 * 1024
+    hanging.send(b'{"method":"later","id":1,"params":{"bytes":%d}}\n' % large + LATER % 2)
+    house.service.keep()  # the reply does not fit the socket, and nobody reads it
+    house.service.keep()
+    other.send(LATER % 3)
+    house.service.keep()
+    assert other.reply()["id"] == 3
+    assert [len(hanging.reply()["filling"]), hanging.reply()["id"]] == [large, 2]
+    assert hanging.ask(PING) == PONG
+
+
+def test_a_client_that_never_takes_a_promised_reply_is_parted_with(open_house: OpenHouse) -> None:
+    house = open_house(reply_timeout_s=1)
+    client = house.client()
+    client.send(b'{"method":"later","id":1,"params":{"bytes":4194304}}\n')
+    house.service.keep()
+    house.drain()
+    assert house.quiet.wait(BOUND_S), "the connection stays"
+
+
+def test_a_client_that_left_costs_its_reply_alone(house: House) -> None:
+    gone, other = house.client(), house.client()
+    gone.send(LATER % 1)
+    keep = house.service.promises.get(timeout=BOUND_S)
+    gone.close()
+    other.send(LATER % 2)
+    keep()
+    house.service.keep()
+    assert other.reply()["id"] == 2
 
 
 def test_blank_lines_are_no_requests(house: House) -> None:

@@ -261,7 +261,24 @@ class SQLiteStore:
         self, work: Callable[[Transaction], T], namespace: str, timeout_s: float, drafts: Sequence[Draft] = ()
     ) -> T:
         """Run `work` alone, and return what it returned once it is synced to disk; `drafts` are made ready before."""
-        writer = self._open_writer()
+        done: T = self._open_writer().submit(self._job(work, namespace, drafts), timeout_s)
+        return done
+
+    def write_later(
+        self,
+        work: Callable[[Transaction], T],
+        namespace: str,
+        timeout_s: float,
+        then: Callable[[T | None, BaseException | None], None],
+        drafts: Sequence[Draft] = (),
+    ) -> Callable[[], None]:
+        """The same without waiting: the writer's thread calls `then` with what came of it."""
+        return self._open_writer().submit_later(self._job(work, namespace, drafts), timeout_s, then)
+
+    def _job(
+        self, work: Callable[[Transaction], T], namespace: str, drafts: Sequence[Draft]
+    ) -> Callable[[Connection], T]:
+        """`work` as the writer runs it."""
         ready = ready_by_name(drafts, self._contents, self._analyser)
 
         def job(connection: Connection) -> T:
@@ -277,8 +294,7 @@ class SQLiteStore:
             self._index_queue.succeed()
             return result
 
-        done: T = writer.submit(job, timeout_s)
-        return done
+        return job
 
     def read(self, work: Callable[[Transaction], T], namespace: str, timeout_s: float) -> T:
         """Run `work` on a snapshot; it waits for no writer."""
@@ -343,6 +359,11 @@ class SQLiteStore:
         if index:
             done["index_rows"] = self._reindex_in_slices(writer, progress)
         return done
+
+    @property
+    def is_writing(self) -> bool:
+        """Whether a write is under way, or waits."""
+        return self._writer is not None and self._writer.is_at_work
 
     @property
     def read_only(self) -> str | None:

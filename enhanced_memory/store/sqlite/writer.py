@@ -41,24 +41,51 @@ class Chores(Protocol):
         """About once a second, between transactions; opens its own."""
 
 
+Then = Callable[[Any, BaseException | None], None]
+"""Told the result or the error of a write once it is known; quick, since all other writes wait meanwhile."""
+
+
 class _SpoiltError(Exception):
     """A request failed after it had changed something, and had no savepoint to take that back."""
 
 
 class _Job:
-    """One request on its way through the writer."""
+    """One request on its way through the writer. `then` is called once, with the result or the error it came to."""
 
-    __slots__ = ("alone", "claim", "deadline", "done", "error", "result", "work")
+    __slots__ = ("alone", "claim", "deadline", "done", "error", "result", "then", "work")
 
-    def __init__(self, work: Callable[[Connection], Any], deadline: float, alone: bool) -> None:
+    def __init__(
+        self, work: Callable[[Connection], Any], deadline: float, *, alone: bool = False, then: Then | None = None
+    ) -> None:
         self.work = work
         self.deadline = deadline
         self.alone = alone
+        self.then = then
         self.claim = threading.Lock()  # whoever takes it decides: the writer to run the job, the caller to give it up
         self.done = threading.Lock()  # held until the job is done; cheaper than an Event, and there are thousands
         self.done.acquire()
         self.result: Any = None
         self.error: BaseException | None = None
+
+    def finish(self) -> None:
+        """Its fate is known: tell whoever is to know, and let go who waits."""
+        if self.then is not None:
+            try:
+                self.then(self.result, self.error)
+            except Exception:  # one caller is left without an answer; without the writer all would be
+                log.exception("a write could not be answered")
+        self.done.release()
+
+    def settle(self) -> None:
+        """Wait until it is finished; if its turn does not come before its deadline, give it up as Busy."""
+        if self.done.acquire(timeout=max(0.0, self.deadline - time.monotonic())):
+            return
+        if self.claim.acquire(blocking=False):
+            self.error = Busy(
+                "the writer did not get to this request in time; it was not run", hint="ask again in a moment"
+            )
+            self.finish()
+        self.done.acquire()  # it may have begun: its statements end at the deadline, and only then is its fate known
 
 
 class Writer:
@@ -72,6 +99,7 @@ class Writer:
         self._closing = False
         connection.seen_at = time.monotonic()
         self.group_size = 0  # requests in the last transaction, or in the one under way
+        self._busy = False
         self.commits = 0
         self.committed_requests = 0
         self._thread = threading.Thread(target=self._run, name="writer", daemon=True)
@@ -81,6 +109,11 @@ class Writer:
     def queue_depth(self) -> int:
         """Requests that wait."""
         return self._waiting.qsize()
+
+    @property
+    def is_at_work(self) -> bool:
+        """Whether a group is under way, or requests wait."""
+        return self._busy or self._waiting.qsize() > 0
 
     @property
     def quiet_s(self) -> float:
@@ -95,21 +128,32 @@ class Writer:
         Raises: Busy: the queue is full, or its turn did not come within `timeout_s`; it was not run.
                 ShuttingDown; whatever `work` raised, its changes taken back; a translated error of the commit.
         """
+        job = _Job(work, time.monotonic() + timeout_s, alone=alone)
+        self._queue(job)
+        job.settle()
+        if job.error is not None:
+            raise job.error
+        return job.result
+
+    def submit_later(self, work: Callable[[Connection], Any], timeout_s: float, then: Then) -> Callable[[], None]:
+        """As `submit`, but nobody waits: `then` is told what came of it, in the writer's thread.
+
+        What is returned waits until `then` has been called, and calls it itself with Busy when the time is over before
+        the request's turn came. Call it once.
+
+        Raises: Busy: the queue is full. ShuttingDown.
+        """
+        job = _Job(work, time.monotonic() + timeout_s, then=then)
+        self._queue(job)
+        return job.settle
+
+    def _queue(self, job: _Job) -> None:
+        """Raises: Busy, ShuttingDown."""
         if self._closing:
             raise ShuttingDown("the service is ending and takes no more writes", hint="ask again when it is back")
         if self._waiting.qsize() >= self._max_queue:
             raise Busy("too many writes are waiting", hint="ask again in a moment")
-        job = _Job(work, time.monotonic() + timeout_s, alone)
         self._waiting.put(job)
-        if not job.done.acquire(timeout=timeout_s):
-            if job.claim.acquire(blocking=False):
-                raise Busy(
-                    "the writer did not get to this request in time; it was not run", hint="ask again in a moment"
-                )
-            job.done.acquire()  # it has begun: its statements end at the deadline, and only then is its fate known
-        if job.error is not None:
-            raise job.error
-        return job.result
 
     def close(self) -> None:
         """Finish what waits, then end the thread. Later requests get ShuttingDown."""
@@ -123,7 +167,9 @@ class Writer:
         while not ended:
             self._connection.seen_at = time.monotonic()
             group, ended = self._take()
+            self._busy = bool(group)
             self._commit(group)
+            self._busy = False
             if ended or time.monotonic() - last_housekeeping >= _HOUSEKEEPING_EVERY_S:
                 self._tidy(idle=not group)
                 last_housekeeping = time.monotonic()
@@ -153,7 +199,7 @@ class Writer:
                 job.result = job.work(self._connection)
             except Exception as error:
                 job.error = translation(error) if isinstance(error, sqlite3.Error) else error
-            job.done.release()
+            job.finish()
 
     def _commit(self, group: list[_Job]) -> None:
         """Run the group in one transaction and answer it; if the transaction is lost, each request alone."""
@@ -185,7 +231,7 @@ class Writer:
             for job in group:
                 job.result, job.error = None, Internal(f"the write failed ({type(error).__name__})")
         for job in group:
-            job.done.release()
+            job.finish()
 
     def _attempt(self, group: list[_Job], *, careful: bool) -> None:
         """Run the group's requests and commit; if `careful`, each in a savepoint of its own.
