@@ -276,6 +276,9 @@ _PAIRS_AT_ONCE = 40
 _MOST_PAIRS = 20_000
 """Pairs of entities compared at once, and in all: the most alike of those that blocking gives."""
 
+_BREATH_S = 0.001
+"""Seconds between two pauses for other threads."""
+
 _WRITE_S = 0.04
 """Seconds for which recording holds the writer."""
 
@@ -327,14 +330,15 @@ def _type_of(ctx: Context, conflict: Conflict) -> str | None:
 def _found_by_blocks(ctx: Context, threshold: float, entity_type: str | None, total: int) -> list[Found]:
     """What the entities of a large namespace are to one another, as far as they have nearly the same observations."""
     blocks, after, done = Blocks(), 0, 0
+    breathe = _Breath()
     while page := ctx.read(partial(_page, after=after, entity_type=entity_type)):
         for entity in page:
             if entity.damage is None:
                 blocks.add(entity.id, entity.observations, owner_of(entity.name, entity.entity_type))
-            _breathe()
+            breathe()
         after, done = page[-1].id, done + len(page)
         ctx.progress(done, max(total, done) + _MOST_PAIRS)
-    candidates = blocks.pairs(_breathe)[:_MOST_PAIRS]
+    candidates = blocks.pairs(breathe)[:_MOST_PAIRS]
     del blocks
     found: list[Found] = []
     for start in range(0, len(candidates), _PAIRS_AT_ONCE):
@@ -347,7 +351,7 @@ def _found_by_blocks(ctx: Context, threshold: float, entity_type: str | None, to
                 verdict = _verdict(older, newer, pair, threshold)
                 if verdict is not None:
                     found.append((newer.name, newer.id, told(older, verdict)))
-            _breathe()
+            breathe()
         ctx.progress(done + start + len(part), done + len(candidates))
     return found
 
@@ -382,6 +386,16 @@ def _recorded_some(ctx: Context, found: list[Found], run: str) -> list[Found]:
     return []
 
 
-def _breathe() -> None:
-    """Let other threads run: without it each would wait for the interpreter's 5 ms, at every step it takes."""
-    time.sleep(0)
+class _Breath:
+    """Lets other threads run, called often: without it each would wait for the interpreter's 5 ms at every step.
+
+    Not at every call, since even a pause of no length takes the system a tenth of a millisecond.
+    """
+
+    def __init__(self) -> None:
+        self._next_at = 0.0
+
+    def __call__(self) -> None:
+        if time.monotonic() >= self._next_at:
+            time.sleep(0)
+            self._next_at = time.monotonic() + _BREATH_S

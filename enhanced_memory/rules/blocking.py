@@ -84,10 +84,11 @@ class _Keys:
         self._keys = [array("q") for _ in range(_PARTS)]
         self._owners = [array("I") for _ in range(_PARTS)]
 
-    def add(self, key: int, owner: int) -> None:
-        part = key % _PARTS
-        self._keys[part].append(key)
-        self._owners[part].append(owner)
+    def add(self, owner: int, *keys: int) -> None:
+        for key in keys:
+            part = key % _PARTS
+            self._keys[part].append(key)
+            self._owners[part].append(owner)
 
     def blocks(self) -> Iterator[list[int]]:
         """Owners that share a key, two and more; an empty list after each part, for whoever wants to pause."""
@@ -144,10 +145,9 @@ class Blocks:
             self._add_observation(entity, place, text, level, named)
         total &= _MASK
         if texts:
-            self._whole.add(total, entity)
+            self._whole.add(entity, total)
         if len(texts) > 1:
-            for text in texts:
-                self._whole.add((total - (text * 0x9E3779B97F4A7C15 & _MASK)) & _MASK, entity)
+            self._whole.add(entity, *[(total - (text * 0x9E3779B97F4A7C15 & _MASK)) & _MASK for text in texts])
 
     def _add_observation(self, entity: int, place: int, text: int, level: str, named: list[int]) -> None:
         at = len(self._texts)
@@ -158,18 +158,17 @@ class Blocks:
         words = dict.fromkeys(self._words.get(word) or self._weight(word) for word in level.split())
         words.pop(-1, None)
         if not 0 < len(words) <= _MAX_WORDS or at > _MOST_OBSERVATIONS:
-            self._near.add(text, at)
+            self._near.add(at, text)
             return
         total = sum(words)
-        self._near.add(total & _MASK, at)
-        for word in words if len(words) > 1 else ():
-            self._near.add((total - word) & _MASK, at)
+        self._near.add(at, total & _MASK)
+        if len(words) > 1:
+            self._near.add(at, *[(total - word) & _MASK for word in words])
         said = words
         if named and begins_with_verb(level):
             said = dict.fromkeys((*named, *words))
             total = sum(said)
-            for left_out in (0, *words):
-                self._near.add((total - left_out) & _MASK, at)
+            self._near.add(at, *[(total - left_out) & _MASK for left_out in (0, *words)])
         self._said.extend(said)
         for word in said:
             self._often[word] = self._often.get(word, 0) + 1

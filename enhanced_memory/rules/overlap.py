@@ -19,6 +19,8 @@ UPDATE: Final = 0.3
 """Overlap above which one entity brings another up to date. Source: guide, step 6."""
 
 _UNSAID: Final = re.compile(r"[^\w%$€£+#]+|_+|(?<![cfj])[+#]+")
+_SPACED: Final = {code: " " for code in range(128) if _UNSAID.fullmatch(chr(code))}
+"""The same for ASCII texts without + and #."""
 
 
 _REMEMBERED: Final = 400
@@ -38,6 +40,8 @@ def levelled_once(observation: str) -> str:
     """What `levelled` gives, for texts that are not asked for again."""
     if observation.isascii():
         text = observation.lower().replace("'", "")
+        if "+" not in text and "#" not in text:  # most texts, in a tenth of the time
+            return " ".join(text.translate(_SPACED).split()) or text.strip()
     else:
         text = unicodedata.normalize("NFKC", observation).casefold().replace("\u2019", "").replace("'", "")
     return " ".join(_UNSAID.sub(" ", text).split()) or text.strip()
