@@ -11,6 +11,7 @@ import pwd
 import socket
 import stat
 import sys
+import threading
 from collections.abc import Iterator
 from typing import Final
 
@@ -35,6 +36,8 @@ class Place:
         """Raises: ServiceError: the path is taken. OSError: it cannot be used."""
         self._path = path
         self._backlog = backlog
+        self._lock = threading.Lock()
+        self._left = False
         self.server, self._bound = _bound(path, backlog)
 
     def retake(self) -> socket.socket | None:
@@ -42,17 +45,19 @@ class Place:
 
         Programs that tidy /tmp do so; nobody could reach the daemon any more, nor start another.
         """
-        try:
-            if os.path.lexists(self._path):
+        with self._lock:
+            try:
+                if self._left or os.path.lexists(self._path):
+                    return None
+                self.server, self._bound = _bound(self._path, self._backlog)
+            except (OSError, ServiceError):  # somebody was quicker, or the folder is gone; there is another time
                 return None
-            self.server, self._bound = _bound(self._path, self._backlog)
-        except (OSError, ServiceError):  # somebody was quicker, or the folder is gone; there is another time
-            return None
-        return self.server
+            return self.server
 
     def leave(self) -> None:
-        """Remove the socket from the path, unless something else has come there."""
-        with contextlib.suppress(OSError):
+        """Remove the socket from the path, unless something else has come there; from now on it is not retaken."""
+        with self._lock, contextlib.suppress(OSError):
+            self._left = True
             if os.path.samestat(os.lstat(self._path), self._bound):
                 os.unlink(self._path)
 

@@ -35,7 +35,7 @@ from tests.bench import rig
 WRITERS = 8
 BATCH = 3
 CYCLES = 200
-PATIENCE_S = 60
+PATIENCE_S = 600
 
 
 class Client:

@@ -20,6 +20,7 @@ from typing import Any
 import pytest
 
 from enhanced_memory import __version__
+from enhanced_memory.service.socket_path import listening
 
 pytestmark = pytest.mark.process
 
@@ -273,6 +274,21 @@ def test_a_second_signal_ends_it_without_waiting_for_a_slow_client(
         assert daemon.process.poll() is None
         daemon.process.send_signal(signal.SIGTERM)
         assert daemon.process.wait(8) == 0  # less than the 10 s it would have waited
+
+
+def test_a_socket_path_that_was_left_is_not_taken_again(short_folder: Path) -> None:
+    path = short_folder / "s"
+    with listening(str(path), backlog=1) as place:
+        assert place.retake() is None
+        path.unlink()
+        place.server.close()
+        taken = place.retake()
+        assert taken is not None
+        assert path.exists()
+    assert not path.exists()
+    assert place.retake() is None
+    assert not path.exists()
+    taken.close()
 
 
 def test_a_socket_that_has_come_in_the_place_of_its_own_is_left_alone(start_daemon: StartDaemon) -> None:
