@@ -2,8 +2,8 @@
 
 One thread accepts and never waits for a client; whatever a client does, or leaves undone, costs that client's own
 thread. A reply that the service gives in its own time, as to one of many writes at once, is sent by the thread that
-gives it, which waits for no client either. Above it lies main, which gives it the socket; below it the wire. It knows frames and replies; what a request
-means, and whether it is one, the service says.
+gives it, which waits for no client either. Above it lies main, which gives it the socket; below it the wire. It knows
+frames and replies; what a request means, and whether it is one, the service says.
 """
 
 from __future__ import annotations
