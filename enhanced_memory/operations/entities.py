@@ -56,15 +56,8 @@ _ATTRIBUTES = (
 )
 
 
-_WORTH_DRAFTS = 8
-"""Entities in a batch from which on they are made ready before its turn. For fewer, threads that take turns at it would
-cost more than it saves the others."""
-
-
 def _drafts(arguments: Mapping[str, Any]) -> list[Draft]:
-    """What a large batch creates if none of the names is there yet."""
-    if len(arguments["entities"]) < _WORTH_DRAFTS:
-        return []
+    """What is created if none of the names is there yet."""
     return [
         Draft(given["name"], given["entityType"], list(dict.fromkeys(given["observations"])))
         for given in arguments["entities"]

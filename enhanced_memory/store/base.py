@@ -912,7 +912,7 @@ class Store(Protocol):
     ) -> T:
         """Run `work` alone, and return what it returned once it is safe on disk.
 
-        `drafts` are what it will likely create: what can be worked out of them is, before its turn comes.
+        `drafts` are what it will likely create: what can be worked out of them may be, before its turn comes.
         What `work` raises takes back its changes only. Raises: Busy, TimedOut, ShuttingDown, ReadOnly, DiskFull.
         """
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
+import queue
 import random
 import sqlite3
 import threading
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -14,6 +16,7 @@ from enhanced_memory.errors import Busy, Corrupt, DiskFull, ShuttingDown, TimedO
 from enhanced_memory.rules import text
 from enhanced_memory.store.base import Change, Draft, Filter, Match, Transaction
 from enhanced_memory.store.sqlite.codec import dictionary_of
+from enhanced_memory.store.sqlite.drafts import WORTH_A_THREAD
 from enhanced_memory.store.sqlite.indexing import entity_and_slot, row_number
 from enhanced_memory.store.sqlite.store import SQLiteStore
 from tests.store.conftest import Analyser, Run
@@ -315,14 +318,54 @@ def test_a_first_version_tells_what_its_entitys_row_told_before_it_changed(write
 
 def test_drafts_made_ready_are_stored_and_found_as_others_are(store: SQLiteStore, read: Run) -> None:
     texts = ["Ann keeps bees", "the hives stand in Porto"]
-    store.write(create("made ready", *texts), "default", 10.0, [Draft("made ready", "thing", texts)])
+    many = WORTH_A_THREAD
+    store.write(create("made ready", *texts), "default", 10.0, [Draft("made ready", "thing", texts)] * many)
     store.write(create("in turn", *texts), "default", 10.0)
-    store.write(create("otherwise", *texts), "default", 10.0, [Draft("otherwise", "thing", ["nothing of it"])])
+    store.write(create("otherwise", *texts), "default", 10.0, [Draft("otherwise", "thing", ["nothing of it"])] * many)
     found = read(lambda tx: tx.entities.page(0, 9))
     assert len({(entity.observations, entity.checksum, entity.original_bytes) for entity in found}) == 1
     assert [(hit.entity_id, hit.slot) for hit in read(matches("porto"))] == [(3, 2), (2, 2), (1, 2)]
     assert {hit.entity_id for hit in read(matches("readi"))} == {1}
     assert read(matches("noth")) == []
+
+
+def test_a_group_made_ready_together_is_stored_and_found_as_each_by_itself(store: SQLiteStore, read: Run) -> None:
+    texts = ["Ann keeps bees", "the hives stand in Porto"]
+    store.write(create("by itself", *texts), "default", 10.0)
+    queued = threading.Event()
+    told: queue.SimpleQueue[BaseException | None] = queue.SimpleQueue()
+
+    def later(work: Callable[[Transaction], Any], *drafts: Draft) -> None:
+        store.write_later(work, "default", 10.0, lambda _, error: told.put(error), drafts)
+
+    later(lambda _: queued.wait(5))
+    later(create("one", *texts), Draft("one", "thing", texts))
+    later(create("other", *texts), Draft("other", "thing", texts))
+    later(create("otherwise", *texts), Draft("otherwise", "thing", ["nothing of it"]))
+    later(create("one of many", *texts), *[Draft("one of many", "thing", texts)] * WORTH_A_THREAD)
+    queued.set()
+    assert [told.get(timeout=5) for _ in range(5)] == [None] * 5
+    found = read(lambda tx: tx.entities.page(0, 9))
+    assert len(found) == 5
+    assert len({(entity.observations, entity.checksum, entity.original_bytes) for entity in found}) == 1
+    assert {(hit.entity_id, hit.slot) for hit in read(matches("porto"))} == {(number, 2) for number in range(1, 6)}
+    assert {hit.entity_id for hit in read(matches("other"))} == {3}
+    assert read(matches("noth")) == []
+
+
+def test_a_draft_that_cannot_be_made_ready_fails_in_its_turn_and_takes_nothing_with_it(
+    store: SQLiteStore, read: Run
+) -> None:
+    queued = threading.Event()
+    told: queue.SimpleQueue[BaseException | None] = queue.SimpleQueue()
+    for name, fact in (("a", "x"), ("b", "half a \ud800 pair"), ("c", "y")):
+        if name == "a":
+            store.write_later(lambda _: queued.wait(5), "default", 10.0, lambda *_: None)
+        drafts = [Draft(name, "thing", [fact])]
+        store.write_later(create(name, fact), "default", 10.0, lambda _, error: told.put(error), drafts)
+    queued.set()
+    assert [type(told.get(timeout=5)) for _ in range(3)] == [type(None), UnicodeEncodeError, type(None)]
+    assert [entity.name for entity in read(lambda tx: tx.entities.page(0, 9))] == ["a", "c"]
 
 
 def test_a_draft_made_ready_with_a_dictionary_that_was_dropped_is_packed_anew(store: SQLiteStore, read: Run) -> None:
@@ -338,7 +381,7 @@ def test_a_draft_made_ready_with_a_dictionary_that_was_dropped_is_packed_anew(st
     dropping.start()
     assert running.wait(5)
     creating = threading.Thread(
-        target=store.write, args=(create("a", text), "default", 10.0, [Draft("a", "thing", [text])])
+        target=store.write, args=(create("a", text), "default", 10.0, [Draft("a", "thing", [text])] * WORTH_A_THREAD)
     )
     creating.start()
     while not store.gauges()["queue_depth"]:

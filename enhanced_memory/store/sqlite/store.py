@@ -47,7 +47,7 @@ from enhanced_memory.store.sqlite.connections import BUSY_TIMEOUT_MS, Connection
 from enhanced_memory.store.sqlite.contents import Contents
 from enhanced_memory.store.sqlite.copies import copy_database
 from enhanced_memory.store.sqlite.curation import SQLiteCuration
-from enhanced_memory.store.sqlite.drafts import Ready, ready_by_name
+from enhanced_memory.store.sqlite.drafts import SMALL, WORTH_A_THREAD, Ready, ready_by_name
 from enhanced_memory.store.sqlite.entities import SQLiteEntities
 from enhanced_memory.store.sqlite.history import SQLiteHistory
 from enhanced_memory.store.sqlite.index import FrequencyCache, SQLiteIndex
@@ -215,6 +215,7 @@ class SQLiteStore:
         self._frequencies = FrequencyCache()
         self._index_queue = IndexQueue()
         self._namespaces_of_group: dict[str, int] = {}
+        self._ready_of_group: Mapping[str, Ready] = _NONE_READY
         self._signs = Signs()
         self._accesses: Counter[int] = Counter()
         self._accesses_lock = threading.Lock()
@@ -261,7 +262,9 @@ class SQLiteStore:
         self, work: Callable[[Transaction], T], namespace: str, timeout_s: float, drafts: Sequence[Draft] = ()
     ) -> T:
         """Run `work` alone, and return what it returned once it is synced to disk; `drafts` are made ready before."""
-        done: T = self._open_writer().submit(self._job(work, namespace, drafts), timeout_s)
+        writer = self._open_writer()
+        ready, drafts = self._divided(drafts)
+        done: T = writer.submit(self._job(work, namespace, ready), timeout_s, drafts)
         return done
 
     def write_later(
@@ -273,17 +276,26 @@ class SQLiteStore:
         drafts: Sequence[Draft] = (),
     ) -> Callable[[], None]:
         """The same without waiting: the writer's thread calls `then` with what came of it."""
-        return self._open_writer().submit_later(self._job(work, namespace, drafts), timeout_s, then)
+        writer = self._open_writer()
+        ready, drafts = self._divided(drafts)
+        return writer.submit_later(self._job(work, namespace, ready), timeout_s, then, drafts)
+
+    def _divided(self, drafts: Sequence[Draft]) -> tuple[Mapping[str, Ready], Sequence[Draft]]:
+        """What is made ready here and now, and what the writer may make ready for a group; the rest is in its turn."""
+        if len(drafts) >= WORTH_A_THREAD:
+            return ready_by_name(drafts, self._contents, self._analyser), ()
+        small = sum(len(text) for draft in drafts for text in draft.observations) <= SMALL
+        return _NONE_READY, drafts if small else ()
 
     def _job(
-        self, work: Callable[[Transaction], T], namespace: str, drafts: Sequence[Draft]
+        self, work: Callable[[Transaction], T], namespace: str, ready: Mapping[str, Ready]
     ) -> Callable[[Connection], T]:
         """`work` as the writer runs it."""
-        ready = ready_by_name(drafts, self._contents, self._analyser)
 
         def job(connection: Connection) -> T:
+            known = ready or self._ready_of_group
             scope = self._scope(
-                connection, namespace, self._clock.tick(), self._index_queue, ready, self._namespaces_of_group
+                connection, namespace, self._clock.tick(), self._index_queue, known, self._namespaces_of_group
             )
             try:
                 result = work(SQLiteTransaction(scope, self._frequencies))
@@ -442,6 +454,12 @@ class SQLiteStore:
 
     # -------------------------------------------------------------------------------------- the writer's other chores
 
+    def make_ready(self, drafts: Sequence[Draft]) -> None:
+        """What the next group of writes will likely create."""
+        self._ready_of_group = _NONE_READY
+        with suppress(Exception):  # which the turn of the request that is to blame will tell
+            self._ready_of_group = ready_by_name(drafts, self._contents, self._analyser)
+
     def begin_group(self) -> None:
         """A group of writes begins."""
         self._index_queue.begin_group()
@@ -449,6 +467,7 @@ class SQLiteStore:
 
     def end_group(self, connection: Connection) -> None:
         """Write the index rows the group gathered."""
+        self._ready_of_group = _NONE_READY
         self._index_queue.flush(connection)
 
     def check_files(self, connection: Connection) -> None:

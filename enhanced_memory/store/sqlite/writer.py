@@ -11,10 +11,11 @@ import queue
 import sqlite3
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 from enhanced_memory.errors import Busy, EnhancedMemoryError, Internal, ShuttingDown
+from enhanced_memory.store.base import Draft
 from enhanced_memory.store.sqlite.connections import Connection, translation
 
 _LARGEST_GROUP = 256
@@ -27,6 +28,9 @@ log = logging.getLogger(__name__)
 
 class Chores(Protocol):
     """What the writer does beside the requests, in its own thread."""
+
+    def make_ready(self, drafts: Sequence[Draft]) -> None:
+        """What can be worked out of what a group will likely create, before its transaction begins."""
 
     def begin_group(self) -> None:
         """A transaction begins; forget what an earlier, lost one gathered."""
@@ -52,13 +56,20 @@ class _SpoiltError(Exception):
 class _Job:
     """One request on its way through the writer. `then` is called once, with the result or the error it came to."""
 
-    __slots__ = ("alone", "claim", "deadline", "done", "error", "result", "then", "work")
+    __slots__ = ("alone", "claim", "deadline", "done", "drafts", "error", "result", "then", "work")
 
     def __init__(
-        self, work: Callable[[Connection], Any], deadline: float, *, alone: bool = False, then: Then | None = None
+        self,
+        work: Callable[[Connection], Any],
+        deadline: float,
+        drafts: Sequence[Draft] = (),
+        *,
+        alone: bool = False,
+        then: Then | None = None,
     ) -> None:
         self.work = work
         self.deadline = deadline
+        self.drafts = drafts
         self.alone = alone
         self.then = then
         self.claim = threading.Lock()  # whoever takes it decides: the writer to run the job, the caller to give it up
@@ -120,22 +131,27 @@ class Writer:
         """Seconds since the thread was last seen at work, or looking for some, which it does every second."""
         return max(0.0, time.monotonic() - self._connection.seen_at)
 
-    def submit(self, work: Callable[[Connection], Any], timeout_s: float, *, alone: bool = False) -> Any:
+    def submit(
+        self, work: Callable[[Connection], Any], timeout_s: float, drafts: Sequence[Draft] = (), *, alone: bool = False
+    ) -> Any:
         """Run `work` in the writer's thread and return its result once it is committed and synced.
 
-        With `alone` it runs outside any transaction, for what cannot be done inside one.
+        `drafts` are what it will likely create, made ready beforehand where others are written with it. With `alone` it
+        runs outside any transaction, for what cannot be done inside one.
 
         Raises: Busy: the queue is full, or its turn did not come within `timeout_s`; it was not run.
                 ShuttingDown; whatever `work` raised, its changes taken back; a translated error of the commit.
         """
-        job = _Job(work, time.monotonic() + timeout_s, alone=alone)
+        job = _Job(work, time.monotonic() + timeout_s, drafts, alone=alone)
         self._queue(job)
         job.settle()
         if job.error is not None:
             raise job.error
         return job.result
 
-    def submit_later(self, work: Callable[[Connection], Any], timeout_s: float, then: Then) -> Callable[[], None]:
+    def submit_later(
+        self, work: Callable[[Connection], Any], timeout_s: float, then: Then, drafts: Sequence[Draft] = ()
+    ) -> Callable[[], None]:
         """As `submit`, but nobody waits: `then` is told what came of it, in the writer's thread.
 
         What is returned waits until `then` has been called, and calls it itself with Busy when the time is over before
@@ -143,7 +159,7 @@ class Writer:
 
         Raises: Busy: the queue is full. ShuttingDown.
         """
-        job = _Job(work, time.monotonic() + timeout_s, then=then)
+        job = _Job(work, time.monotonic() + timeout_s, drafts, then=then)
         self._queue(job)
         return job.settle
 
@@ -206,6 +222,8 @@ class Writer:
         if not group:
             return
         try:
+            # Of one alone it may turn out in its turn that nothing is to be created.
+            self._chores.make_ready([draft for job in group for draft in job.drafts] if len(group) > 1 else [])
             try:
                 self._attempt(group, careful=False)
             except _SpoiltError:
