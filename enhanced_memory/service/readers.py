@@ -22,6 +22,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import IO, Any, Final, NoReturn, cast
 
+from setproctitle import setproctitle
+
 from enhanced_memory import wire
 from enhanced_memory.context import Caller, Checks, Context, Service, Upkeep
 from enhanced_memory.errors import Busy
@@ -32,6 +34,9 @@ from enhanced_memory.store.sqlite.snapshots import Snapshots
 from enhanced_memory.turns import Turns
 
 log = logging.getLogger(__name__)
+
+_TITLE: Final = "memory-db-reader"
+"""What lists of processes show, so that who looks for the daemon finds one."""
 
 _GRACE_S: Final = 1.0
 """How long a process may take beyond the time limit, at which it ends a statement by itself."""
@@ -154,6 +159,7 @@ def _become_reader(line: socket.socket, settings: Settings) -> NoReturn:
     try:
         for number in (signal.SIGINT, signal.SIGTERM):  # they are for the daemon, whose end we see
             signal.signal(number, signal.SIG_IGN)
+        setproctitle(_TITLE)
         null = os.open(os.devnull, os.O_RDWR)
         for descriptor in (0, 1):
             os.dup2(null, descriptor)

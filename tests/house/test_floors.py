@@ -32,7 +32,7 @@ BELOW = {
 """What each room may import beside itself. The command line may ask through the client; the wings never meet."""
 
 LIBRARIES = {
-    "service": {"anthropic", "click", "prometheus_client", "psutil"},
+    "service": {"anthropic", "click", "prometheus_client", "psutil", "setproctitle"},
     "mcp": {"anyio", "click", "fastmcp", "mcp", "mcp_types"},
     "cli": {"click", "ijson", "markdown_it", "rich", "yaml"},
     "operations": {"pydantic"},

@@ -121,6 +121,12 @@ def test_searches_go_on_when_the_processes_are_killed(start_daemon: StartDaemon)
     assert daemon.ask("get_system_health")["reading"]["processes"] == 0
 
 
+def test_lists_of_processes_show_one_daemon(start_daemon: StartDaemon) -> None:
+    daemon = start_daemon()
+    daemon.ask("ping")
+    assert [process.cmdline()[0] for process in readers_of(daemon)] == ["memory-db-reader"] * 2
+
+
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
 def test_none_outlives_the_daemon(start_daemon: StartDaemon, number: int) -> None:
     daemon = start_daemon()
