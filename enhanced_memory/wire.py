@@ -133,13 +133,19 @@ _SURROGATE: Final = re.compile(rb"\\u[dD][89a-fA-F]")
 # ----------------------------------------------------------------------------------------------------------- frames
 
 _BLANKS: Final = re.compile(rb"[ \t\r\n]*+")
-_TEXT: Final = re.compile(rb'[^"\\]*+(?:\\.[^"\\]*+)*+', re.DOTALL)
+_FOR_GOOD: Final = b"+" if sys.version_info >= (3, 11, 5) else b""
+"""Makes a repeated group possessive, which spares memory for ways back that are never taken. Before 3.11.5 Python
+matched such groups wrongly (python/cpython issue 106052)."""
+
+_TEXT: Final = re.compile(rb'[^"\\]*+(?:\\.[^"\\]*+)*%b' % _FOR_GOOD, re.DOTALL)
 """The inside of a string, up to its closing quote; a backslash that is cut from what it escapes is left standing."""
 
-_STRINGS: Final = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"', re.DOTALL)
+_STRINGS: Final = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*%b"' % _FOR_GOOD, re.DOTALL)
 
 _BRACKETS: Final = re.compile(
-    rb'[^"{}\[\]]*+(?:"[^"\\]*+(?:\\.[^"\\]*+)*+"[^"{}\[\]]*+)*+(?:([{\[]++)|([}\]]++)|(")|\Z)', re.DOTALL
+    rb'[^"{}\[\]]*+(?:"[^"\\]*+(?:\\.[^"\\]*+)*%b"[^"{}\[\]]*+)*%b(?:([{\[]++)|([}\]]++)|(")|\Z)'
+    % (_FOR_GOOD, _FOR_GOOD),
+    re.DOTALL,
 )
 """Whatever is no bracket, strings whole, and then the next brackets of one direction or a string without an end.
 

@@ -55,7 +55,9 @@ class Summary:
 @click.option("--history", is_flag=True, help="Also write every version of what is there, as lines of type version.")
 @click.pass_obj
 def export_command(session: Session, file: str, history: bool) -> None:
-    """Write all entities and relations to FILE, one JSON object a line. A file that is there is replaced at the end.
+    """Write all entities and relations of the namespace to FILE, one JSON object a line.
+
+    A file that is there is replaced at the end.
 
     The reference server and `import` pass over lines of history; for a copy that can be restored whole, take a backup.
     """
