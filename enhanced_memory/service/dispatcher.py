@@ -127,6 +127,7 @@ class MemoryDBService:
             read_wait_s=self.settings.read_wait_s,
             max_queue=self.settings.max_queue,
             clock=clock,
+            helpers=readers,
         )
         self.meaning: VectorMaker | None = None
         if meaning_is_on:

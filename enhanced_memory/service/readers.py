@@ -1,8 +1,9 @@
-"""Reading processes: they answer searches when more come than one interpreter can answer.
+"""Reading processes: they answer searches when more come than one interpreter can answer, and help the writer.
 
-Threads of one process take turns at its interpreter, so a machine's other cores lie idle while searches queue. The
-processes are forked before the daemon has any thread, which costs no import and little memory, and wait for work on a
-socket pair; when the daemon is gone, however it went, they read the end of it and go too.
+Threads of one process take turns at its interpreter, so a machine's other cores lie idle while searches queue, or while
+the writer works out what it is about to write. The processes are forked before the daemon has any thread, which costs
+no import and little memory, and wait for work on a socket pair; when the daemon is gone, however it went, they read the
+end of it and go too.
 
 Above it lie main, which makes them, and the dispatcher, which asks them; below it the operations and the store.
 """
@@ -18,7 +19,7 @@ import queue
 import signal
 import socket
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import IO, Any, Final, NoReturn, cast
 
@@ -111,9 +112,61 @@ class Readers:
                 process = self._free.get_nowait()
             except queue.Empty:  # it was lost, and its place was not
                 return None
+            request = {"method": method, "params": params, "namespace": caller.namespace}
+            reply = self._sent(process, request, timeout_s)()
+            return None if reply is None else Answer(reply["result"], reply["accessed"])
+        finally:
+            self._places.leave()
+
+    def begin(self, task: str, data: Any, timeout_s: float) -> Callable[[], Any] | None:
+        """Have a process that is idle do a task of the store's, as `store.base.Helpers` says."""
+        if not self._alive:
+            return None
+        try:
+            self._places.enter(0)
+        except TimeoutError:
+            return None
+        try:
+            process = self._free.get_nowait()
+        except queue.Empty:
+            self._places.leave()
+            return None
+        receive = self._sent(process, {"task": task, "data": data}, timeout_s)
+
+        def collect() -> Any:
             try:
-                reply = self._asked(process, caller, method, params, timeout_s)
-            except (OSError, ValueError) as error:
+                reply = receive()
+                return None if reply is None else reply["made"]
+            finally:
+                self._places.leave()
+
+        return collect
+
+    def told(self) -> dict[str, int]:
+        """processes: how many there are; answered: what they have answered since the start, about."""
+        return {"processes": self._alive, "answered": self._answered}
+
+    def _sent(
+        self, process: _Process, request: Mapping[str, Any], timeout_s: float
+    ) -> Callable[[], dict[str, Any] | None]:
+        """Send it a request. What is returned waits for the reply, and has the process free again, or given up; None:
+        it failed, or was given up."""
+        lost: Exception | None = None
+        try:
+            process.line.settimeout(timeout_s + _GRACE_S)
+            process.line.sendall(wire.encode({**request, "timeout_s": timeout_s}))
+        except OSError as error:
+            lost = error
+
+        def receive() -> dict[str, Any] | None:
+            try:
+                if lost is not None:
+                    raise lost
+                line = process.replies.readline()
+                if not line.endswith(b"\n"):
+                    raise ConnectionError("it has ended")
+                reply: dict[str, Any] = json.loads(line)
+            except (OSError, ValueError) as error:  # it is gone, or too slow, or does not answer in JSON
                 log.warning("reading process %d is given up: %s", process.pid, error or type(error).__name__)
                 with self._lock:
                     self._alive -= 1
@@ -121,27 +174,9 @@ class Readers:
                 return None
             self._free.put(process)
             self._answered += 1  # threads may count past one another; it is told, and nothing depends on it
-            return None if reply.get("failed") else Answer(reply["result"], reply["accessed"])
-        finally:
-            self._places.leave()
+            return None if reply.get("failed") else reply
 
-    def told(self) -> dict[str, int]:
-        """processes: how many there are; answered: what they have answered since the start, about."""
-        return {"processes": self._alive, "answered": self._answered}
-
-    @staticmethod
-    def _asked(
-        process: _Process, caller: Caller, method: str, params: Mapping[str, Any], timeout_s: float
-    ) -> dict[str, Any]:
-        """The process's reply. Raises: OSError: it is gone, or too slow; ValueError: it does not answer in JSON."""
-        request = {"method": method, "params": params, "namespace": caller.namespace, "timeout_s": timeout_s}
-        process.line.settimeout(timeout_s + _GRACE_S)
-        process.line.sendall(wire.encode(request))
-        reply = process.replies.readline()
-        if not reply.endswith(b"\n"):
-            raise ConnectionError("it has ended")
-        told: dict[str, Any] = json.loads(reply)
-        return told
+        return receive
 
     def close(self) -> None:
         """End them all; nobody must be asking."""
@@ -193,7 +228,10 @@ def _serve(line: socket.socket, settings: Settings) -> None:
         reply: dict[str, Any] = {"failed": True}
         with contextlib.suppress(Exception):  # the daemon tries the same itself, and tells its caller
             snapshots = snapshots or Snapshots(settings.db_path, WordAnalyser())
-            reply = _answered(snapshots, service, asked)
+            if "task" in asked:
+                reply = {"made": snapshots.do(asked["task"], asked["data"], asked["timeout_s"])}
+            else:
+                reply = _answered(snapshots, service, asked)
         line.sendall(wire.encode(reply))
 
 

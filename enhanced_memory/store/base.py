@@ -26,6 +26,16 @@ class Analyser(Protocol):
         """Words of who an observation is about, and of what it says."""
 
 
+class Helpers(Protocol):
+    """Processes beside ours that have the same database open for reading; given to the store by whoever runs them."""
+
+    def begin(self, task: str, data: Any, timeout_s: float) -> Callable[[], Any] | None:
+        """Have one that is idle do a task of the store's own, within `timeout_s` seconds; `data` is JSON data.
+
+        What is returned waits for what came of it, None if the process was lost; call it once. None: none is idle.
+        """
+
+
 @dataclass(frozen=True, slots=True)
 class Entity:
     """A memory as it stands. Times are UTC ISO 8601; `stored_bytes` and `original_bytes` are those of the content."""

@@ -1,6 +1,6 @@
 """Reads from another process than the one that writes: one connection, with caches of its own.
 
-Above it lies the service's reading processes; below it what the store's own reads use. WAL lets it read beside the
+Above it lie the service's helping processes; below it what the store's own reads use. WAL lets it read beside the
 writer, and it never writes or checkpoints, as no reader does.
 """
 
@@ -8,18 +8,21 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import TypeVar
+from functools import partial
+from typing import Any, TypeVar
 
 from enhanced_memory.store.base import Analyser, Transaction
+from enhanced_memory.store.sqlite import dictionary
 from enhanced_memory.store.sqlite.codec import Codec
 from enhanced_memory.store.sqlite.connections import open_reader, translated
 from enhanced_memory.store.sqlite.contents import Contents
+from enhanced_memory.store.sqlite.drafts import made_as_sent
 from enhanced_memory.store.sqlite.index import FrequencyCache
 from enhanced_memory.store.sqlite.indexing import IndexQueue
 from enhanced_memory.store.sqlite.rows import Rows
 from enhanced_memory.store.sqlite.scope import Clock, Scope
 from enhanced_memory.store.sqlite.signs import Signs
-from enhanced_memory.store.sqlite.store import SQLiteTransaction, load_dictionaries, utc_now
+from enhanced_memory.store.sqlite.store import MAKE_READY, TRAIN, SQLiteTransaction, load_dictionaries, sample, utc_now
 
 T = TypeVar("T")
 
@@ -63,6 +66,22 @@ class Snapshots:
             finally:
                 connection.deadline = float("inf")
                 connection.execute("ROLLBACK")
+
+    def do(self, task: str, data: Any, timeout_s: float) -> Any:
+        """A task of the store that has the database open for writing, as its `Helpers` brought it; JSON in and out.
+
+        Raises: KeyError: there is no such task; translated errors of SQLite.
+        """
+        tasks: dict[str, Callable[[Any, float], Any]] = {MAKE_READY: self._make_ready, TRAIN: self._train}
+        return tasks[task](data, timeout_s)
+
+    def _make_ready(self, sent: list[Any], timeout_s: float) -> list[list[Any] | None]:
+        self.read(lambda _: None, "", timeout_s)  # tells of new dictionaries
+        return made_as_sent(sent, self._contents, self._analyser)
+
+    def _train(self, entities: int, timeout_s: float) -> str:
+        """A dictionary of the words of the store, which has so many entities, as Latin-1."""
+        return dictionary.train(self.read(partial(sample, entities), "", timeout_s)).decode("latin-1")
 
     def _know_dictionaries(self) -> None:
         """Begin anew with the dictionaries of this snapshot if one was made or dropped since the last."""

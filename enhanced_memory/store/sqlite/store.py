@@ -27,6 +27,7 @@ from enhanced_memory.store.base import (
     Curation,
     Draft,
     Entities,
+    Helpers,
     History,
     Index,
     Notes,
@@ -47,7 +48,15 @@ from enhanced_memory.store.sqlite.connections import BUSY_TIMEOUT_MS, Connection
 from enhanced_memory.store.sqlite.contents import Contents
 from enhanced_memory.store.sqlite.copies import copy_database
 from enhanced_memory.store.sqlite.curation import SQLiteCuration
-from enhanced_memory.store.sqlite.drafts import SMALL, WORTH_A_THREAD, Ready, ready_by_name
+from enhanced_memory.store.sqlite.drafts import (
+    SMALL,
+    WORTH_A_PROCESS,
+    WORTH_A_THREAD,
+    Ready,
+    as_sent,
+    ready_by_name,
+    ready_from_sent,
+)
 from enhanced_memory.store.sqlite.entities import SQLiteEntities
 from enhanced_memory.store.sqlite.history import SQLiteHistory
 from enhanced_memory.store.sqlite.index import FrequencyCache, SQLiteIndex
@@ -78,6 +87,12 @@ _TRAIN_ON = 2_000
 
 _PIECE = 16
 """Characters of an erased text in a row that a dictionary must not hold: words alone are nobody's."""
+
+MAKE_READY, TRAIN = "make ready", "train"
+"""Tasks for a helping process: drafts (`drafts.as_sent`), and a dictionary of so many entities."""
+
+_MAKING_S, _TRAINING_S = 2.0, 30.0
+"""Seconds they may take. The writer waits for drafts, which take a few milliseconds."""
 
 _EXPIRE_EVERY_S = 60.0
 
@@ -204,10 +219,12 @@ class SQLiteStore:
         read_wait_s: float = 30.0,
         max_queue: int = 1_024,
         clock: Callable[[], datetime] = utc_now,
+        helpers: Helpers | None = None,
     ) -> None:
         path = os.path.realpath(path)  # SQLite keeps the log beside the file itself, not beside a link to it
         self._path = path
         self._analyser = analyser
+        self._helpers = helpers
         self._clock = Clock(clock)
         self._codec = Codec()
         self._contents = Contents(self._codec)
@@ -454,11 +471,20 @@ class SQLiteStore:
 
     # -------------------------------------------------------------------------------------- the writer's other chores
 
-    def make_ready(self, drafts: Sequence[Draft]) -> None:
-        """What the next group of writes will likely create."""
-        self._ready_of_group = _NONE_READY
-        with suppress(Exception):  # which the turn of the request that is to blame will tell
-            self._ready_of_group = ready_by_name(drafts, self._contents, self._analyser)
+    def make_ready(self, drafts: Sequence[Draft]) -> Callable[[], None]:
+        """Begin to make ready what the next group of writes will likely create; what is returned ends it."""
+        make: Callable[[], Mapping[str, Ready]] = partial(ready_by_name, drafts, self._contents, self._analyser)
+        collect = None
+        if self._helpers is not None and len(drafts) >= WORTH_A_PROCESS:
+            collect = self._helpers.begin(MAKE_READY, as_sent(drafts), _MAKING_S)
+
+        def end() -> None:
+            self._ready_of_group = _NONE_READY
+            with suppress(Exception):  # which the turn of the request that is to blame will tell
+                made = None if collect is None else collect()
+                self._ready_of_group = make() if made is None else ready_from_sent(drafts, made)
+
+        return end
 
     def begin_group(self) -> None:
         """A group of writes begins."""
@@ -741,11 +767,6 @@ class SQLiteStore:
     def _train(self, entities: int) -> None:
         """Make a dictionary from a sample spread over the whole store, and use it from now on."""
 
-        def sample(transaction: Transaction) -> list[str]:
-            step = max(1, entities // _TRAIN_ON)
-            found = transaction.entities.by_ids(range(1, entities + 1, step)[:_TRAIN_ON])
-            return ["\n".join(entity.observations) for entity in found.values()]
-
         def keep(connection: Connection) -> int:
             return int(
                 connection.execute(
@@ -756,8 +777,8 @@ class SQLiteStore:
             )
 
         try:
-            data = dictionary.train(self.read(sample, "default", 30.0))
-            number = self._open_writer().submit(keep, 30.0)
+            data = self._trained(entities)
+            number = self._open_writer().submit(keep, _TRAINING_S)
             self._codec.add_dictionary(number, data)
             self._codec.use_dictionary(number)
             log.info("dictionary %d made from %d entities", number, min(entities, _TRAIN_ON))
@@ -765,6 +786,14 @@ class SQLiteStore:
             return
         except Exception as error:  # it is only a matter of space: the store works on with the dictionary it has
             log.warning("no dictionary was made: %s", error)
+
+    def _trained(self, entities: int) -> bytes:
+        """The dictionary, made by a helping process if one is idle: it would hold up every write for half a second."""
+        collect = None if self._helpers is None else self._helpers.begin(TRAIN, entities, _TRAINING_S)
+        made = None if collect is None else collect()
+        if made is None:
+            return dictionary.train(self.read(partial(sample, entities), "", _TRAINING_S))
+        return str(made).encode("latin-1")
 
     def _reindex_if_stale(self, connection: Connection) -> None:
         """Make the index anew if another analyser made it."""
@@ -794,6 +823,13 @@ class SQLiteStore:
                     entities.index_anew(entity)
                 scope.flush_index()
                 after = page[-1].id
+
+
+def sample(entities: int, transaction: Transaction) -> list[str]:
+    """What a dictionary is made from: texts of at most `_TRAIN_ON` entities, spread over a store of so many."""
+    step = max(1, entities // _TRAIN_ON)
+    found = transaction.entities.by_ids(range(1, entities + 1, step)[:_TRAIN_ON])
+    return ["\n".join(entity.observations) for entity in found.values()]
 
 
 def load_dictionaries(connection: Connection, codec: Codec) -> int:

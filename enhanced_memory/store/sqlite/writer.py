@@ -12,6 +12,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 from enhanced_memory.errors import Busy, EnhancedMemoryError, Internal, ShuttingDown
@@ -29,8 +30,8 @@ log = logging.getLogger(__name__)
 class Chores(Protocol):
     """What the writer does beside the requests, in its own thread."""
 
-    def make_ready(self, drafts: Sequence[Draft]) -> None:
-        """What can be worked out of what a group will likely create, before its transaction begins."""
+    def make_ready(self, drafts: Sequence[Draft]) -> Callable[[], None]:
+        """Begin to work out what a group will likely create; what is returned ends that, before its transaction."""
 
     def begin_group(self) -> None:
         """A transaction begins; forget what an earlier, lost one gathered."""
@@ -99,6 +100,22 @@ class _Job:
         self.done.acquire()  # it may have begun: its statements end at the deadline, and only then is its fate known
 
 
+def _nothing() -> None:
+    """What there is to do where nothing is being made ready."""
+
+
+@dataclass(frozen=True)
+class _Group:
+    """Requests of one transaction, or one that runs outside any; `end_making` ends what was begun to make ready."""
+
+    jobs: list[_Job]
+    end_making: Callable[[], None] = _nothing
+    alone: bool = False
+
+
+_NOTHING = _Group([])
+
+
 class Writer:
     """The queue before the writing connection, and the thread behind it."""
 
@@ -107,7 +124,8 @@ class Writer:
         self._max_queue = max_queue
         self._chores = chores
         self._waiting: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
-        self._closing = False
+        self._held: _Job | None = None  # taken from the queue, and to run alone after the group under way
+        self._closing = self._ended = False
         connection.seen_at = time.monotonic()
         self.group_size = 0  # requests in the last transaction, or in the one under way
         self._busy = False
@@ -179,51 +197,57 @@ class Writer:
 
     def _run(self) -> None:
         last_housekeeping = time.monotonic()
-        ended = False
-        while not ended:
+        following = _NOTHING
+        while not self._ended or following.jobs:
             self._connection.seen_at = time.monotonic()
-            group, ended = self._take()
-            self._busy = bool(group)
-            self._commit(group)
-            self._busy = False
-            if ended or time.monotonic() - last_housekeeping >= _HOUSEKEEPING_EVERY_S:
-                self._tidy(idle=not group)
+            group = following if following.jobs else self._take(wait=True)
+            self._busy = bool(group.jobs)
+            group.end_making()
+            # What the next group needs is worked out beside this one's transaction.
+            following = self._take(wait=False) if group.jobs else _NOTHING
+            if group.alone:
+                self._run_alone(group.jobs[0])
+            else:
+                self._commit(group.jobs)
+            self._busy = bool(following.jobs)
+            if self._ended or time.monotonic() - last_housekeeping >= _HOUSEKEEPING_EVERY_S:
+                self._tidy(idle=not group.jobs)
                 last_housekeeping = time.monotonic()
 
-    def _take(self) -> tuple[list[_Job], bool]:
-        """What waits, as far as it fits one transaction, and whether the end was asked for."""
-        group: list[_Job] = []
+    def _take(self, *, wait: bool) -> _Group:
+        """What waits, as far as it fits one transaction; one that runs alone is a group of its own."""
+        jobs: list[_Job] = []
         try:
-            job = self._waiting.get(timeout=_HOUSEKEEPING_EVERY_S)
-            while job is not None:
-                if job.alone:
-                    self._commit(group)
-                    self._run_alone(job)
-                    return [], False
-                if job.claim.acquire(blocking=False):
-                    group.append(job)
-                if len(group) >= _LARGEST_GROUP:
-                    return group, False
-                job = self._waiting.get_nowait()
+            while len(jobs) < _LARGEST_GROUP and not self._ended:
+                job = self._held or self._waiting.get(wait and not jobs, _HOUSEKEEPING_EVERY_S)
+                self._held = None
+                if job is None:
+                    self._ended = True
+                elif job.alone and jobs:
+                    self._held = job
+                    break
+                elif job.claim.acquire(blocking=False):
+                    jobs.append(job)
+                    if job.alone:
+                        return _Group(jobs, alone=True)
         except queue.Empty:
-            return group, False
-        return group, True
+            pass
+        # Of one alone it may turn out in its turn that nothing is to be created.
+        drafts = [draft for job in jobs for draft in job.drafts] if len(jobs) > 1 else []
+        return _Group(jobs, self._chores.make_ready(drafts))
 
     def _run_alone(self, job: _Job) -> None:
-        if job.claim.acquire(blocking=False):
-            try:
-                job.result = job.work(self._connection)
-            except Exception as error:
-                job.error = translation(error) if isinstance(error, sqlite3.Error) else error
-            job.finish()
+        try:
+            job.result = job.work(self._connection)
+        except Exception as error:
+            job.error = translation(error) if isinstance(error, sqlite3.Error) else error
+        job.finish()
 
     def _commit(self, group: list[_Job]) -> None:
         """Run the group in one transaction and answer it; if the transaction is lost, each request alone."""
         if not group:
             return
         try:
-            # Of one alone it may turn out in its turn that nothing is to be created.
-            self._chores.make_ready([draft for job in group for draft in job.drafts] if len(group) > 1 else [])
             try:
                 self._attempt(group, careful=False)
             except _SpoiltError:
