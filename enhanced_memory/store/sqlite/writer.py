@@ -204,7 +204,7 @@ class Writer:
             self._busy = bool(group.jobs)
             group.end_making()
             # What the next group needs is worked out beside this one's transaction.
-            following = self._take(wait=False) if group.jobs else _NOTHING
+            following = self._take(most=(self._waiting.qsize() + len(group.jobs) + 1) // 2) if group.jobs else _NOTHING
             if group.alone:
                 self._run_alone(group.jobs[0])
             else:
@@ -214,11 +214,11 @@ class Writer:
                 self._tidy(idle=not group.jobs)
                 last_housekeeping = time.monotonic()
 
-    def _take(self, *, wait: bool) -> _Group:
+    def _take(self, *, wait: bool = False, most: int = _LARGEST_GROUP) -> _Group:
         """What waits, as far as it fits one transaction; one that runs alone is a group of its own."""
         jobs: list[_Job] = []
         try:
-            while len(jobs) < _LARGEST_GROUP and not self._ended:
+            while len(jobs) < most and not self._ended:
                 job = self._held or self._waiting.get(wait and not jobs, _HOUSEKEEPING_EVERY_S)
                 self._held = None
                 if job is None:
