@@ -95,7 +95,7 @@ class Settings:
     )
     readers: int = _setting(4, "MEMORY_READERS", "Read-only database connections kept open.", 1, 64)
     read_processes: int = _setting(
-        2, "MEMORY_READ_PROCESSES", "Processes that answer searches while others are under way; 0 for none.", 0, 64
+        2, "MEMORY_READ_PROCESSES", "Processes that help where many clients ask at once; 0 for none.", 0, 64
     )
     backup_dir: str = _setting(
         "", "MEMORY_BACKUP_DIR", "Folder of backups that are given no path; empty: backups, beside the database."

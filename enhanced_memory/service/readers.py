@@ -112,9 +112,12 @@ class Readers:
                 process = self._free.get_nowait()
             except queue.Empty:  # it was lost, and its place was not
                 return None
-            request = {"method": method, "params": params, "namespace": caller.namespace}
-            reply = self._sent(process, request, timeout_s)()
-            return None if reply is None else Answer(reply["result"], reply["accessed"])
+            request = {"method": method, "params": params, "namespace": caller.namespace, "timeout_s": timeout_s}
+            reply = self._sent(process, wire.encode(request), timeout_s)()
+            if reply is None:
+                return None
+            self._answered += 1  # threads may count past one another; it is told, and nothing depends on it
+            return Answer(reply["result"], reply["accessed"])
         finally:
             self._places.leave()
 
@@ -122,6 +125,7 @@ class Readers:
         """Have a process that is idle do a task of the store's, as `store.base.Helpers` says."""
         if not self._alive:
             return None
+        line = wire.encode({"task": task, "data": data, "timeout_s": timeout_s})
         try:
             self._places.enter(0)
         except TimeoutError:
@@ -131,7 +135,7 @@ class Readers:
         except queue.Empty:
             self._places.leave()
             return None
-        receive = self._sent(process, {"task": task, "data": data}, timeout_s)
+        receive = self._sent(process, line, timeout_s)
 
         def collect() -> Any:
             try:
@@ -143,18 +147,16 @@ class Readers:
         return collect
 
     def told(self) -> dict[str, int]:
-        """processes: how many there are; answered: what they have answered since the start, about."""
+        """processes: how many there are; answered: searches they have answered since the start, about."""
         return {"processes": self._alive, "answered": self._answered}
 
-    def _sent(
-        self, process: _Process, request: Mapping[str, Any], timeout_s: float
-    ) -> Callable[[], dict[str, Any] | None]:
+    def _sent(self, process: _Process, line: bytes, timeout_s: float) -> Callable[[], dict[str, Any] | None]:
         """Send it a request. What is returned waits for the reply, and has the process free again, or given up; None:
         it failed, or was given up."""
         lost: Exception | None = None
         try:
             process.line.settimeout(timeout_s + _GRACE_S)
-            process.line.sendall(wire.encode({**request, "timeout_s": timeout_s}))
+            process.line.sendall(line)
         except OSError as error:
             lost = error
 
@@ -162,10 +164,10 @@ class Readers:
             try:
                 if lost is not None:
                     raise lost
-                line = process.replies.readline()
-                if not line.endswith(b"\n"):
+                answer = process.replies.readline()
+                if not answer.endswith(b"\n"):
                     raise ConnectionError("it has ended")
-                reply: dict[str, Any] = json.loads(line)
+                reply: dict[str, Any] = json.loads(answer)
             except (OSError, ValueError) as error:  # it is gone, or too slow, or does not answer in JSON
                 log.warning("reading process %d is given up: %s", process.pid, error or type(error).__name__)
                 with self._lock:
@@ -173,7 +175,6 @@ class Readers:
                 process.end()
                 return None
             self._free.put(process)
-            self._answered += 1  # threads may count past one another; it is told, and nothing depends on it
             return None if reply.get("failed") else reply
 
         return receive

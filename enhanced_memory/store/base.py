@@ -32,7 +32,8 @@ class Helpers(Protocol):
     def begin(self, task: str, data: Any, timeout_s: float) -> Callable[[], Any] | None:
         """Have one that is idle do a task of the store's own, within `timeout_s` seconds; `data` is JSON data.
 
-        What is returned waits for what came of it, None if the process was lost; call it once. None: none is idle.
+        What is returned waits for what came of it, None if nothing did; call it once. None: none is idle.
+        Raises: ValueError: it is no JSON data.
         """
 
 

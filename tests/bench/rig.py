@@ -248,7 +248,7 @@ class Daemon:
             while entities >= 500 and trained_on * 4 <= entities and time.monotonic() < until:
                 time.sleep(0.2)
                 entities, trained_on = connection.execute(
-                    "SELECT (SELECT max(id) FROM entities), (SELECT max(trained_on) FROM dictionaries)"
+                    "SELECT (SELECT coalesce(max(id), 0) FROM entities), (SELECT max(trained_on) FROM dictionaries)"
                 ).fetchone()
         connection.close()
 

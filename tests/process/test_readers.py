@@ -121,6 +121,22 @@ def test_searches_go_on_when_the_processes_are_killed(start_daemon: StartDaemon)
     assert daemon.ask("get_system_health")["reading"]["processes"] == 0
 
 
+def test_writes_go_on_when_the_processes_are_killed_or_stand_still(start_daemon: StartDaemon) -> None:
+    daemon = start_daemon()
+
+    def work(ask: Callable[..., dict[str, Any]], number: int) -> None:
+        for turn in range(SEARCHES):
+            if number == 0 and turn == SEARCHES // 2:
+                for process, blow in zip(readers_of(daemon), (signal.SIGKILL, signal.SIGSTOP), strict=True):
+                    process.send_signal(blow)
+            ask("create_entities", note(f"client {number} turn {turn}", f"the kettle of room {number}x{turn}"))
+
+    at_once(daemon, work)
+    assert daemon.ask("get_memory_status")["total_entities"] == CLIENTS * SEARCHES
+    for number in range(CLIENTS):
+        assert found(daemon.ask("search_nodes", {"query": f"kettle {number}x3"}))[0] == f"client {number} turn 3"
+
+
 def test_lists_of_processes_show_one_daemon(start_daemon: StartDaemon) -> None:
     daemon = start_daemon()
     daemon.ask("ping")

@@ -473,16 +473,20 @@ class SQLiteStore:
 
     def make_ready(self, drafts: Sequence[Draft]) -> Callable[[], None]:
         """Begin to make ready what the next group of writes will likely create; what is returned ends it."""
-        make: Callable[[], Mapping[str, Ready]] = partial(ready_by_name, drafts, self._contents, self._analyser)
         collect = None
         if self._helpers is not None and len(drafts) >= WORTH_A_PROCESS:
-            collect = self._helpers.begin(MAKE_READY, as_sent(drafts), _MAKING_S)
+            with suppress(ValueError):  # as below
+                collect = self._helpers.begin(MAKE_READY, as_sent(drafts), _MAKING_S)
 
         def end() -> None:
             self._ready_of_group = _NONE_READY
             with suppress(Exception):  # which the turn of the request that is to blame will tell
                 made = None if collect is None else collect()
-                self._ready_of_group = make() if made is None else ready_from_sent(drafts, made)
+                self._ready_of_group = (
+                    ready_by_name(drafts, self._contents, self._analyser)
+                    if made is None
+                    else ready_from_sent(drafts, made)
+                )
 
         return end
 
