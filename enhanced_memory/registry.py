@@ -11,13 +11,14 @@ import difflib
 import importlib
 import inspect
 import pkgutil
+import re
 import sys
 import threading
 import typing
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache, cached_property
-from typing import Any
+from typing import Any, Final
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, create_model
 from pydantic.fields import FieldInfo
@@ -213,9 +214,35 @@ def find(name: str) -> Operation:
     found = _found(name)
     if found is not None:
         return found
-    nearest = difflib.get_close_matches(name[:100], operations(), n=1, cutoff=0.0)
-    hint = f"did you mean {nearest[0]}? `describe` lists every operation" if nearest else "see `describe`"
-    raise UnknownMethod(f"there is no operation {name[:100]!r}", hint=hint)
+    nearest = _nearest(name[:100])
+    hint = "`describe` lists every operation"
+    raise UnknownMethod(
+        f"there is no operation {name[:100]!r}", hint=hint if nearest is None else f"did you mean {nearest}? {hint}"
+    )
+
+
+_ONE_WORD: Final = 0.7
+_ONE_NAME: Final = 0.85
+"""Likeness (0..1) from which two words, or two whole names, are one that was written wrong: entity and entities are
+0.71 alike, merge and purge 0.6."""
+
+
+def _nearest(name: str) -> str | None:
+    """The operation that is meant by a name which is none, where every word of it is nearly one of the operation's."""
+
+    def alike(one: str, other: str) -> float:
+        return difflib.SequenceMatcher(None, one, other).ratio()
+
+    asked = [word for word in re.split(r"[\W_]+", re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower()) if word]
+    likely = []
+    for known in operations():
+        words = known.split("_")
+        whole = alike("".join(asked), "".join(words))
+        if (whole >= _ONE_NAME and len(asked) == 1) or (
+            asked and all(max(alike(word, each) for each in words) >= _ONE_WORD for word in asked)
+        ):
+            likely.append((whole, known))
+    return max(likely)[1] if likely else None
 
 
 def is_loaded(name: str) -> bool:

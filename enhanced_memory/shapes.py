@@ -333,7 +333,10 @@ class FoundEntity(TypedDict):
 
 
 class Found(TypedDict):
-    """Reply of search_nodes. `more`: further results wait behind a larger offset."""
+    """Reply of search_nodes. `more`: further results wait behind a larger offset.
+
+    `notice`: what of the query was not read as it looks, where there is such.
+    """
 
     query: str
     count: int
@@ -341,6 +344,7 @@ class Found(TypedDict):
     relations: list[Relation]
     more: bool
     mode: str
+    notice: NotRequired[str]
 
 
 class Opened(TypedDict):

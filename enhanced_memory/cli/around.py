@@ -152,7 +152,11 @@ def delete_command(session: Session, names_given: tuple[str, ...], observations:
     if session.json:
         output.json_line(reply)
     else:
-        output.lines(tuple(filter(None, row)) for row in rows)
+        if output.at_terminal():
+            for action, name, text in rows:
+                print(output.visible(f"{name}: {action}{f' {text!r}' if text else ''}"))
+        else:
+            output.lines(tuple(filter(None, row)) for row in rows)
         for name in missing:
             output.note(f"{'Nothing like that is' if observations else 'Nothing is'} remembered under {name!r}.")
     return EXIT_FAILED if missing else 0

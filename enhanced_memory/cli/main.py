@@ -107,11 +107,12 @@ class Program(click.Group):
 def _tell(session: Session, failed: Failed) -> int:
     """Print a failure the way the run answers; the exit status it asks for."""
     from enhanced_memory.cli import output
+    from enhanced_memory.cli.hints import in_commands
 
     if session.json:
         output.json_line(failed.reply)
     else:
-        output.failure(failed.reply)
+        output.failure({**failed.reply, "hint": in_commands(failed.reply.get("hint"))})
     return failed.status
 
 

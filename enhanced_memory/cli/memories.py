@@ -11,6 +11,8 @@ from typing import Any, Final
 import click
 
 from enhanced_memory.cli import output
+from enhanced_memory.cli.conflicts import told
+from enhanced_memory.cli.hints import name_meant, tell_unknown_namespace
 from enhanced_memory.cli.names import names as known_names
 from enhanced_memory.cli.session import EXIT_FAILED, ON_EXISTING, TIERS, Command, Session, examples
 
@@ -34,6 +36,8 @@ def status_command(session: Session) -> None:
         output.table(("Memory", ">"), _status_rows(reply))
     else:
         output.lines(output.flat(reply))
+    if not (session.json or reply["total_entities"]):
+        tell_unknown_namespace(session)
 
 
 def _status_rows(reply: dict[str, Any]) -> list[tuple[str, str]]:
@@ -108,8 +112,12 @@ def search_command(session: Session, /, query: tuple[str, ...], detail: str | No
         output.lines(
             (rank, item["name"], item.get("type", ""), f"{item['score']:.4f}", *said) for rank, item, said in found
         )
+    if "notice" in reply:
+        output.note(f"Note: {reply['notice']}.")
+    output.months_meant(since=narrowing["since"], until=narrowing["until"])
     if not found:
         output.note("Nothing found.")
+        tell_unknown_namespace(session)
     elif reply["more"]:
         output.note(f"{len(found)} shown, and there are more: --offset {first - 1 + len(found)} gives the next.")
 
@@ -146,7 +154,9 @@ def open_command(session: Session, names: tuple[str, ...]) -> int:
     else:
         _show(reply["entities"], reply["relations"])
         for name in reply["missing"]:
-            output.note(f"Nothing is remembered under {name!r}.")
+            output.note(f"Nothing is remembered under {name!r}.{name_meant(session, name)}")
+        if not reply["entities"]:
+            tell_unknown_namespace(session)
     return EXIT_FAILED if reply["missing"] else 0
 
 
@@ -212,6 +222,8 @@ def add_command(
         print(f"{output.visible(result['name'])}: {result['action']}, version {result['version']}")
     else:
         output.lines([(result["action"], result["name"], result["version"])])
+    for sentence in told(name, result.get("conflicts", []), checked=reply.get("conflicts_checked", True)):
+        output.note(sentence)
 
 
 def _given(observations: tuple[str, ...]) -> list[str]:

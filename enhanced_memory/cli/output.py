@@ -6,6 +6,7 @@ imported there and nowhere else. Data goes to standard output, remarks, errors a
 
 from __future__ import annotations
 
+import shlex
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -174,6 +175,20 @@ def several_lines(text: object) -> str:
 def note(text: str) -> None:
     """A remark for the person, on standard error."""
     print(several_lines(text), file=sys.stderr)
+
+
+def months_meant(**spans: str | None) -> None:
+    """Tell what a span such as 1m was taken for: the daemon's m is a month, and many write it for a minute."""
+    for option, span in spans.items():
+        number = (span or "").strip().lower().removesuffix("m")
+        if span and number != span.strip().lower() and number.isdecimal():
+            months = f"{number} {'month' if number == '1' else 'months'} of 30 days"
+            note(f"Note: --{option} {span} was taken for {months}; {number}min is in minutes.")
+
+
+def more_behind(cursor: str, what: str = "There are more") -> None:
+    """Tell how to have the next page, in words to copy into a shell."""
+    note(f"{what}: --cursor {shlex.quote(cursor)} gives them.")
 
 
 def failure(reply: Mapping[str, Any]) -> None:

@@ -70,7 +70,20 @@ def run_command(
         "read_only": read_only or None,
         "timeout_s": timeout_s,
     }
-    _outcome(session, session.ask("execute_code", asked))
+    _outcome(session, _ran(session, "execute_code", asked))
+
+
+def _ran(session: Session, method: str, asked: dict[str, Any]) -> dict[str, Any]:
+    """The reply to executed code; what failing code had printed is printed all the same. Raises: Failed."""
+    try:
+        return session.ask(method, asked)
+    except Failed as failed:
+        details = failed.reply.get("details")
+        if not session.json and isinstance(details, dict):
+            for line in str(details.get("stdout", "")).splitlines():
+                print(output.visible(line))
+            sys.stdout.flush()  # before the error, which goes elsewhere
+        raise
 
 
 def _outcome(session: Session, reply: dict[str, Any]) -> None:
@@ -133,7 +146,7 @@ def list_command(session: Session, tag: str | None = None, limit: int | None = N
     if not rows:
         output.note("No skills are kept.")
     elif reply["next_cursor"] is not None:
-        output.note(f"There are more: --cursor {reply['next_cursor']} gives them.")
+        output.more_behind(reply["next_cursor"])
 
 
 @skills_command.command(
@@ -164,7 +177,7 @@ def save_command(session: Session, name: str, file: str, description: str, tags:
 def run_skill_command(session: Session, name: str, arguments: tuple[str, ...], timeout_s: float | None) -> None:
     """Run the skill NAME with these arguments, each JSON or text."""
     asked = {"name": name, "args": values(arguments) or None, "timeout_s": timeout_s}
-    _outcome(session, session.ask("run_skill", asked))
+    _outcome(session, _ran(session, "run_skill", asked))
 
 
 @skills_command.command(

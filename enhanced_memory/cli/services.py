@@ -65,10 +65,19 @@ def set_up(session: Session, *, remove: bool, dry_run: bool) -> None:
             sys.stdout.write(change.diff())
         elif change.needed or not remove:
             action = "removed" if remove else "written" if change.needed else "unchanged"
-            output.lines([(action, str(change.path))])
-    output.lines([("would run" if dry_run else "run", " ".join(command)) for command in commands])
+            _done(action, str(change.path))
+    for command in commands:
+        _done("would run" if dry_run else "run", " ".join(command))
     if remove and not changed:
         output.note("There was no service.")
+
+
+def _done(action: str, what: str) -> None:
+    """One thing that was done: a sentence at a terminal, else a line of two cells."""
+    if output.at_terminal():
+        print(output.visible(f"{action}: {what}"))
+    else:
+        output.lines([(action, what)])
 
 
 def folder_of(environ: Mapping[str, str], is_macos: bool) -> Path:

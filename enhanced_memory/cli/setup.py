@@ -20,6 +20,7 @@ import click
 
 from enhanced_memory.cli import clients, files, output, services
 from enhanced_memory.cli.clients import CLIENTS, Client, Entry, HookEntries, Start
+from enhanced_memory.cli.hints import meant
 from enhanced_memory.cli.programs import HOME
 from enhanced_memory.cli.session import Command, Failed, Session, examples, file_trouble
 
@@ -39,6 +40,14 @@ class Step:
     wanted: Mapping[str, Any] | None
 
 
+class OneOf(click.Choice):  # type: ignore[type-arg]  # generic from click 8.2 on, which asks for the sentence too
+    """A choice that names the nearest word where none of its own was given."""
+
+    def get_invalid_choice_message(self, value: Any, ctx: click.Context | None) -> str:
+        """The sentence on a word that is none of them."""
+        return super().get_invalid_choice_message(value, ctx) + meant(str(value), self.choices)
+
+
 @click.command(
     "setup",
     cls=Command,
@@ -52,7 +61,7 @@ class Step:
         ("enhanced-memory setup service", "let systemd start the daemon and make a backup every night"),
     ),
 )
-@click.argument("assistant", required=False, type=click.Choice([*CLIENTS, "all", "service"]), metavar="[ASSISTANT]")
+@click.argument("assistant", required=False, type=OneOf([*CLIENTS, "all", "service"]), metavar="[ASSISTANT]")
 @click.option("--project", is_flag=True, help="In the files of the project here, not in yours for all projects.")
 @click.option("--file", "file", type=click.Path(path_type=Path), metavar="PATH", help="Another file than the usual.")
 @click.option("--name", default=clients.NAME, show_default=True, help="What the entry is called.")
@@ -195,10 +204,22 @@ def _take(session: Session, steps: Sequence[Step], dry_run: bool) -> None:
     for one in told:
         if one.get("diff"):
             sys.stdout.write(str(one["diff"]))
+        elif output.at_terminal():
+            print(output.visible(f"{one['file']}: {_SENTENCES[str(one['action'])].format(one['what'])}"))
         else:
             output.lines([(one["action"], one["what"], one["file"])])
         if one["backup"]:
             output.note(f"The file as it was is kept as {one['backup']}")
+
+
+_SENTENCES: Final = {
+    "added": "{} was added",
+    "updated": "{} was brought up to date",
+    "unchanged": "{} is there already, nothing was changed",
+    "removed": "{} was taken out",
+    "absent": "{} was not there",
+}
+"""What was done with an entry, for a person."""
 
 
 def _planned(step: Step) -> tuple[str, files.Change]:

@@ -5,12 +5,14 @@ Above it lies the program; below it the session, which asks the daemon, and outp
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 import click
 
 from enhanced_memory.cli import output
+from enhanced_memory.cli.hints import tell_unknown_namespace
 from enhanced_memory.cli.names import names
 from enhanced_memory.cli.session import Command, Session, examples
 
@@ -51,7 +53,7 @@ def history_command(session: Session, name: str, branch: str | None, limit: int 
     if reply["deleted"]:
         output.note(f"{name} is deleted; `enhanced-memory revert` brings it back.")
     if reply["next_cursor"] is not None:
-        output.note(f"There are older ones: --cursor {reply['next_cursor']} gives them.")
+        output.more_behind(reply["next_cursor"], "There are older ones")
 
 
 def _row(version: dict[str, Any]) -> tuple[object, ...]:
@@ -215,27 +217,59 @@ def revert_command(session: Session, name: str, version: int, message: str | Non
     short_help="What changed lately.",
     epilog=examples(
         ("enhanced-memory changes", "since yesterday, oldest first"),
-        ("enhanced-memory changes --since 2h", "within two hours; 7d and 2025-05-01 work as well"),
+        ("enhanced-memory changes --newest --limit 10", "the last ten, the newest first"),
+        ("enhanced-memory changes --since 2h", "within two hours; 30min, 7d and 2025-05-01 work as well"),
         ("enhanced-memory changes --since 2025-05-01 --until 2025-06-01 --json", "for programs"),
     ),
 )
-@click.option("--since", metavar="TIME", default="1d", help="A time, or a span such as 2h, 7d, 2w (1d).")
+@click.option("--since", metavar="TIME", default="1d", help="A time, or a span such as 30min, 2h, 7d, 2w (1d).")
 @click.option("--until", metavar="TIME", help="Up to then.")
 @click.option("--limit", type=click.IntRange(1), help="Most changes to show (100).")
 @click.option("--cursor", metavar="TEXT", help="Where the page before ended.")
+@click.option("--newest", is_flag=True, help="The newest instead of the oldest of them, and these first.")
 @click.pass_obj
-def changes_command(session: Session, since: str, until: str | None, limit: int | None, cursor: str | None) -> None:
-    """List what changed: versions of memories, relations made and ended."""
-    reply = session.ask("what_changed", {"since": since, "until": until, "limit": limit, "cursor": cursor})
+def changes_command(
+    session: Session, since: str, until: str | None, limit: int | None, cursor: str | None, newest: bool
+) -> None:
+    """List what changed, oldest first: versions of memories, relations made and ended.
+
+    Piped, each line holds time, action, memory, version, message and author.
+    """
+    if newest and cursor is not None:
+        raise click.UsageError("--newest and --cursor do not go together")
+    asked = {"since": since, "until": until, "limit": limit, "cursor": cursor}
+    reply = _newest(session, asked) if newest else session.ask("what_changed", asked)
     rows = [change_row(each) for each in reply["changes"]]
-    output.answer(session.json, reply, ("When", "What", "Memory", ">Version", "Message"), rows)
-    if not session.json and reply["next_cursor"] is not None:
-        output.note(f"There are more: --cursor {reply['next_cursor']} gives them.")
+    output.answer(session.json, reply, ("When", "What", "Memory", ">Version", "Message", "Author"), rows)
+    if session.json:
+        return
+    if not rows:
+        output.note("Nothing changed.")
+        tell_unknown_namespace(session)
+    output.months_meant(since=since, until=until)
+    if reply["next_cursor"] is not None:
+        output.more_behind(reply["next_cursor"], "There are newer ones")
+
+
+_PAGE: Final = 1_000
+
+
+def _newest(session: Session, asked: dict[str, Any]) -> dict[str, Any]:
+    """The reply with the last changes, newest first; the pages before them are read and passed over."""
+    most = asked["limit"] or 100
+    last: deque[dict[str, Any]] = deque(maxlen=most)
+    reply = session.ask("what_changed", {**asked, "limit": _PAGE})
+    last.extend(reply["changes"])
+    while reply["next_cursor"] is not None:
+        reply = session.ask("what_changed", {**asked, "limit": _PAGE, "cursor": reply["next_cursor"]})
+        last.extend(reply["changes"])
+    return {**reply, "changes": list(last)[::-1]}
 
 
 def change_row(change: dict[str, Any]) -> tuple[object, ...]:
-    """When, what, to whom, which version, and why, of one change."""
+    """When, what, to whom, which version, why and by whom, of one change."""
     relation = change.get("relation")
     who = f"{relation['from']} {relation['relationType']} {relation['to']}" if relation else change.get("name", "")
     what = f"relation {change['action']}" if relation else change["action"]
-    return output.moment(change["created"]), what, who, _empty(change.get("version")), _empty(change.get("message"))
+    told = (_empty(change.get(key)) for key in ("version", "message", "author"))
+    return output.moment(change["created"]), what, who, *told

@@ -104,7 +104,9 @@ def undo_curation(
         run = ctx.read(lambda c: c.store.curation.last() if run_id == "last" else c.store.curation.find(run_id))
         if run is None:
             raise NotFound(
-                "there is no curation to put back" if run_id == "last" else f"there was no curation {run_id!r}",
+                "there is nothing to put back: no curation has moved a memory, or each that did was put back"
+                if run_id == "last"
+                else f"there was no curation {run_id!r}",
                 hint="list_transitions tells the runs",
                 details={"run_id": run_id},
             )

@@ -235,7 +235,8 @@ def update_entity(
     if name is not None and name != entity.name and ctx.store.entities.find(name) is not None:
         raise AlreadyExists(f"there is an entity {name!r} already", details={"entity": name})
     action = "renamed" if name is not None and name != entity.name else "updated"
-    change = Change(action, author=ctx.caller.client, method="manual")
+    message = f"renamed from {entity.name!r}" if action == "renamed" else None
+    change = Change(action, message, ctx.caller.client, method="manual")
     return entity_details(
         ctx.store.entities.update(entity, change, name=name, entity_type=entityType, attributes=attributes)
     )

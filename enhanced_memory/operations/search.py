@@ -24,7 +24,7 @@ from enhanced_memory.rules.ranking import Found as Ranked
 from enhanced_memory.rules.text import analyse_parts, analyse_prefix, observe
 from enhanced_memory.rules.tiers import relevance
 from enhanced_memory.rules.wording import is_code, question
-from enhanced_memory.shapes import BranchName, EntityType, Found, FoundEntity, Fraction, Line, Tier
+from enhanced_memory.shapes import TIERS, BranchName, EntityType, Found, FoundEntity, Fraction, Line, Tier
 from enhanced_memory.store.base import Entity, Filter, Hit, Match
 
 if TYPE_CHECKING:
@@ -57,6 +57,9 @@ _GLANCE = 4
 
 _MOST_MATCHES = 20
 """Matching observations told of one entity."""
+
+_MOST_UNREAD = 5
+"""What was taken for words although it looks like a filter, as far as it is told."""
 
 _SECONDS_A_DAY = 86_400
 
@@ -111,7 +114,7 @@ def search_nodes(
     elif query.strip() and not asked.filters and not asked.excluded:  # signs alone, which no memory can match
         results = []
     else:
-        results = _recent(ctx, wanted, depth, min_relevance)
+        results = _recent(ctx, wanted, depth, _test(ctx, asked, min_relevance))
     page = results[offset : offset + limit]
     told = [_told(result, detail, several=bool(namespaces), explain=explain) for result in page]
     kept = len(told) if max_tokens is None else _within(told, max_tokens)
@@ -119,7 +122,7 @@ def search_nodes(
         told[0], kept = _told(page[0], "names", several=bool(namespaces), explain=False), 1
     ids = [result.entity.id for result in page[:kept]]
     ctx.store.entities.count_accesses(ids)
-    return {
+    reply: Found = {
         "query": query,
         "count": kept,
         "results": told[:kept],
@@ -127,6 +130,16 @@ def search_nodes(
         "more": len(results) > offset + kept,
         "mode": ran,
     }
+    if asked.unread:
+        reply["notice"] = _notice(asked.unread)
+    return reply
+
+
+def _notice(unread: Sequence[str]) -> str:
+    """What to tell of parts of a query that look like filters and are none."""
+    told = ", ".join(unread[:_MOST_UNREAD])
+    takes = "tier: takes " + ", ".join(TIERS[:-1]) + f" or {TIERS[-1]}; since: and until: take 2026-01-31, 7d or 2w"
+    return f"read as plain words, since that is no filter: {told[:_SHORT]}. {takes}"
 
 
 def _mode(ctx: Context, wanted: str) -> str:
@@ -297,16 +310,16 @@ def _foremost(hits: Sequence[Hit], depth: int) -> list[Hit]:
     return [hit for hit in hits if hit.entity_id in best]
 
 
-def _recent(ctx: Context, wanted: Filter, depth: int, least: float | None) -> list[_Result]:
-    """What was used last, up to `depth`; with `least` only what is still this relevant."""
-    if least is None:
+def _recent(ctx: Context, wanted: Filter, depth: int, passes: Callable[[Entity], bool] | None) -> list[_Result]:
+    """What was used last and passes, up to `depth`."""
+    if passes is None:
         found = ctx.store.entities.recent(wanted, depth)
     else:
         page = max(depth, _RECENT_PAGE)
         found = []
         for looked in range(0, _DEEPEST, page):
             recent = ctx.store.entities.recent(wanted, page, looked)
-            found += [entity for entity in recent if _is_relevant(ctx, entity, least)]
+            found += filter(passes, recent)
             if len(found) >= depth or len(recent) < page:
                 break
     return [_Result(entity, Ranked(entity.id, 0.0, ()), 0.0, _relevance(ctx, entity)) for entity in found[:depth]]

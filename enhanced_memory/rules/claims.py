@@ -12,6 +12,7 @@ import re
 import unicodedata
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import pairwise
 from typing import Final
 
 from enhanced_memory.rules.lexicon import OPPOSITE_VERBS, words_of
@@ -236,7 +237,7 @@ def _parsed(written: str, text: str, tokens: list[str], names: Terms, change: st
         tuple(token for token in tokens if token.startswith("@")),
         frozenset(
             token
-            for token in (before if verb else object_[-1:])
+            for token in (*(before if verb else object_[-1:]), *_numbered(tokens))
             if token.startswith("@") and kind_of(token) == "number"
         ),
         denials % 2 == 0,
@@ -249,6 +250,22 @@ def _parsed(written: str, text: str, tokens: list[str], names: Terms, change: st
         names,
         text,
     )
+
+
+_NUMBERED: Final = words_of("task ticket issue bug request pr mr case question exercise invoice order")
+_NUMBERED_FIRST: Final = words_of(
+    """build sprint meeting observation note step chapter page lesson session day week episode test run item line row"""
+)
+"""What is told apart by its number wherever it stands, and where a statement begins with it."""
+
+
+def _numbered(tokens: list[str]) -> list[str]:
+    """What follows the name of a thing that has a number: "works on task @5", "build @7 failed"."""
+    return [
+        token
+        for place, (word, token) in enumerate(pairwise(tokens))
+        if word in _NUMBERED or word.removesuffix("s") in _NUMBERED or (place == 0 and word in _NUMBERED_FIRST)
+    ]
 
 
 _STRAIGHT: Final = {

@@ -19,7 +19,15 @@ from enhanced_memory.rules.claims import Terms, claim_of
 from enhanced_memory.rules.endings import states_of
 from enhanced_memory.rules.judging import EXCLUDED_BY_NAME, EXCLUDES, MAX_LENGTH, Finding, Kind, judge
 from enhanced_memory.rules.meanings import KIND_NAMES, alternatives, kinds_of, term
-from enhanced_memory.rules.owners import NOBODY, Owner, are_apart, is_of_owner, levelled_subjects, names_subject
+from enhanced_memory.rules.owners import (
+    NOBODY,
+    Owner,
+    are_apart,
+    are_two,
+    is_of_owner,
+    levelled_subjects,
+    names_subject,
+)
 from enhanced_memory.rules.text import analyse
 
 __all__ = [
@@ -84,7 +92,7 @@ def compare(
 
     Entities of two types are mostly two things. What they say in common counts where there is more than one of it, and
     two observations are against one another where both name their subject, and the same; the verdict is a little less
-    sure.
+    sure. Nor does it say anything that two people, or two things told apart by their number, have one thing in common.
 
     Source of the thresholds: guide, step 6.
     """
@@ -96,6 +104,9 @@ def compare(
             _less_sure(one) for one in evidence if shared > 1 or _is_same_subject(one[1].existing, one[1].new, owners)
         ]
         share = share * ANOTHER_TYPE if shared > 1 else 0.0
+    elif are_two(*owners) and _is_one_in_common(old, new, evidence, owners):
+        evidence = [one for one in evidence if one[0] != "duplicate"]
+        share = 0.0
     by_overlap = None if len(old) == len(new) == 1 else overlap.verdict_of(share, threshold)
     against = [one for kind, one in evidence if kind == "contradiction"]
     if against:
@@ -115,6 +126,17 @@ def compare(
         return None
     confidence = same[0].confidence * repeated
     return _verdict(kind, round(confidence, 3), same[0].reason, same)
+
+
+def _is_one_in_common(
+    old: Sequence[str], new: Sequence[str], evidence: Sequence[tuple[Kind, Evidence]], owners: tuple[Owner, Owner]
+) -> bool:
+    """Whether all that two entities have in common is one statement, which each makes of itself."""
+    known = {overlap.levelled(text): text for text in old}
+    common = {text: known[level] for text in new if (level := overlap.levelled(text)) in known}
+    common |= {one.new: one.existing for kind, one in evidence if kind == "duplicate"}
+    same = {overlap.levelled(text): (existing, text) for text, existing in common.items()}
+    return len(same) == 1 and all(are_apart(*pair, *owners) for pair in same.values())
 
 
 ANOTHER_TYPE: Final = 0.95

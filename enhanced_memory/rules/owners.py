@@ -17,7 +17,8 @@ from typing import Final
 from enhanced_memory.rules.claims import claim_of
 from enhanced_memory.rules.judging import MAX_LENGTH
 from enhanced_memory.rules.lexicon import words_of
-from enhanced_memory.rules.meanings import begins_with_verb
+from enhanced_memory.rules.meanings import begins_with_verb, term
+from enhanced_memory.rules.slots import ATTRIBUTES
 from enhanced_memory.rules.text import analyse, observe, without_stamp
 
 _WORD: Final = re.compile(r"[^\W_]+(?:['\u2019](?!s\b)[^\W_]+)*")
@@ -38,10 +39,14 @@ _OF_THE_USER: Final = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Owner:
-    """The entity an observation belongs to: the names that it goes by, in small letters, and whether it is a person."""
+    """The entity an observation belongs to: the names that it goes by, in small letters, and whether it is a person.
+
+    `numbered`: the words and numbers of a name that has both, if things of such a name are told apart by the number.
+    """
 
     names: tuple[tuple[str, ...], ...] = ()
     is_person: bool = False
+    numbered: tuple[str, ...] = ()
 
 
 NOBODY: Final = Owner()
@@ -53,12 +58,39 @@ def owner_of(name: str | None, entity_type: str | None) -> Owner:
     written = (name or "").partition("(")[0]
     words = tuple(word.lower() for word in _WORD.findall(written)[: _MOST_WORDS + 1])
     is_person = not _PEOPLE.isdisjoint(_WORD.findall((entity_type or "").lower()))
+    numbered = _numbered(written, entity_type or "")
     if not 0 < len(words) <= _MOST_WORDS or not any(sign.isalpha() for sign in words[0]):
-        return Owner((), is_person)
+        return Owner((), is_person, numbered)
     names = [words]
     if is_person and len(words) in (2, 3) and all(part.istitle() for part in written.split()):
         names.append(words[:1])
-    return Owner(tuple(names), is_person)
+    return Owner(tuple(names), is_person, numbered)
+
+
+_PART: Final = re.compile(r"[^\W\d_]+|\d+")
+_MOST_PARTS: Final = 12
+_SHORTEST_WORD: Final = 3
+"""Words and numbers of a name that is looked at for its number; and letters of a word that says what has the number."""
+
+_HOLDERS: Final = words_of(
+    """note notes memory memories fact facts preference preferences session sessions entry log chat conversation message
+    meeting minutes journal diary summary transcript observation observations entity entities node concept object
+    document doc file page snapshot export import copy draft context test example conflict contradiction pair fixture
+    old new"""
+)
+"""What only holds what is said: two notes may well speak of one thing."""
+
+
+def _numbered(name: str, entity_type: str) -> tuple[str, ...]:
+    """The parts of a name such as "Task 1 of release 2"; () for one without a number, and for a note's."""
+    if not any(sign.isdigit() for sign in name):
+        return ()
+    parts = tuple(_PART.findall(name.lower()))
+    words = [part for part in parts if not part.isdigit()]
+    kinds = _PART.findall(entity_type.lower())
+    if len(parts) > _MOST_PARTS or not _HOLDERS.isdisjoint([*words, *kinds]):
+        return ()
+    return parts if any(len(word) >= _SHORTEST_WORD for word in words) else ()
 
 
 _ARTICLE: Final = re.compile(r"the\s", re.IGNORECASE)
@@ -112,17 +144,45 @@ def levelled_subjects(old: str, new: str, old_owner: Owner, new_owner: Owner) ->
 
 
 def are_apart(old: str, new: str, old_owner: Owner, new_owner: Owner) -> bool:
-    """Whether two observations that name no subject are about two people, since their entities are.
+    """Whether two observations that name nobody and nothing else are about two things, since their entities are."""
+    return are_two(old_owner, new_owner) and all(is_of_owner(each) and _says_own(each) for each in (old, new))
 
-    Names that share a word, or the beginning of one, may be one person's.
+
+def are_two(one: Owner, other: Owner) -> bool:
+    """Whether two entities are certainly two: people, or what its number alone tells apart, "Task 1" and "Task 95".
+
+    People whose names share a word, or the beginning of one, may be one person.
     """
-    if not (old_owner.is_person and new_owner.is_person and old_owner.names and new_owner.names):
+    return _are_two_people(one, other) or _differ_in_number(one.numbered, other.numbered)
+
+
+def _are_two_people(one: Owner, other: Owner) -> bool:
+    if not (one.is_person and other.is_person and one.names and other.names):
         return False
-    if any(
-        one.startswith(other) or other.startswith(one) for one in old_owner.names[0] for other in new_owner.names[0]
-    ):
+    return not any(
+        ours.startswith(theirs) or theirs.startswith(ours) for ours in one.names[0] for theirs in other.names[0]
+    )
+
+
+def _differ_in_number(one: tuple[str, ...], other: tuple[str, ...]) -> bool:
+    """Whether the parts of two names are the same but for their numbers, of which one at least differs."""
+    if len(one) != len(other):
         return False
-    return all(is_of_owner(each) and not claim_of(each).subject for each in (old, new))
+    unlike = [(ours.lstrip("0"), theirs.lstrip("0")) for ours, theirs in zip(one, other, strict=True) if ours != theirs]
+    are_numbers = all(not each or each.isdigit() for pair in unlike for each in pair)
+    return are_numbers and any(ours != theirs for ours, theirs in unlike)
+
+
+def _says_own(observation: str) -> bool:
+    """Whether an observation has no subject, or one that everything has of its own: "Status is open"."""
+    subject = claim_of(observation).subject
+    return not subject or (subject <= _OF_EACH and not _ARTICLE.match(observation))
+
+
+_OF_EACH: Final = ATTRIBUTES | frozenset(
+    map(term, ("estimate", "duration", "cost", "progress", "assignee", "birth", "hobby"))
+)
+"""Terms for what every thing or person has of its own."""
 
 
 def names_at_start(observation: str) -> tuple[str, ...]:

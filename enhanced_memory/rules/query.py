@@ -7,8 +7,9 @@
     type:person tier:semantic     only such entities; a value with spaces stands in double quotes
     since:2w until:2024-05-01     only what is as young, as old
 
-Anything else is just words; there is no wrong query. Quotes in a question, which ends with a question mark, hold a
-title or what somebody said more often than a demand: there they are just words as well.
+Anything else is just words; there is no wrong query. What looks like a filter and is none, as `since:foo`, is words
+too, but the tree notes it, so that whoever asked can be told. Quotes in a question, which ends with a question mark,
+hold a title or what somebody said more often than a demand: there they are just words as well.
 
 Above it lies the search operation, below it `rules.text`.
 """
@@ -28,8 +29,10 @@ _ITEM: Final = re.compile(
     r"""(?P<minus>-)?(?:(?P<key>[A-Za-z]+):)?"(?P<quoted>[^"]*)"(?=[\s.,;:!?)]|$)|(?P<bare>\S+)"""
 )
 _BARE_FILTER: Final = re.compile(r'([A-Za-z]+):([^\s"]+)')
-_RELATIVE: Final = re.compile(r"(\d{1,6})(h|d|w|mo|m|y)")
-_HOURS: Final = {"h": 1, "d": 24, "w": 7 * 24, "m": 30 * 24, "mo": 30 * 24, "y": 365 * 24}
+_RELATIVE: Final = re.compile(r"(\d{1,6})(min|h|d|w|mo|m|y)")
+_HOURS: Final = {"min": 1 / 60, "h": 1, "d": 24, "w": 7 * 24, "m": 30 * 24, "mo": 30 * 24, "y": 365 * 24}
+_MISREAD: Final = frozenset({"tier", "since", "until"})
+"""Filters that do not take every value."""
 _PART_OF_DATE: Final = re.compile(r"(\d{4})(?:-(\d\d))?")
 _SOME_TIME: Final = "2000-01-01T00:00:00.000000Z"
 
@@ -56,7 +59,7 @@ class Query:
 
     The tokens of `words` may match one by one. Those of a phrase have to be met side by side, those of something
     excluded must not be. A prefix is like a phrase whose last token is the beginning of one. A query with nothing in it
-    asks for nothing in particular.
+    asks for nothing in particular. `unread`: what looked like a filter, but has a value that cannot be one.
     """
 
     words: tuple[Term, ...] = ()
@@ -64,6 +67,7 @@ class Query:
     excluded: tuple[Term, ...] = ()
     prefixes: tuple[Term, ...] = ()
     filters: tuple[Filter, ...] = ()
+    unread: tuple[str, ...] = ()
 
     @property
     def tokens(self) -> tuple[str, ...]:
@@ -85,6 +89,7 @@ class _Reading:
     excluded: list[Term] = field(default_factory=list)
     prefixes: list[Term] = field(default_factory=list)
     filters: list[Filter] = field(default_factory=list)
+    unread: list[str] = field(default_factory=list)
 
     def quoted(self, text: str, minus: bool) -> None:
         if minus:
@@ -112,14 +117,21 @@ class _Reading:
         if not (words or self.phrases or self.prefixes):
             for text in self.texts:
                 _append(words, text, analyse(text))
-        return Query(tuple(words), tuple(self.phrases), tuple(self.excluded), tuple(self.prefixes), tuple(self.filters))
+        return Query(
+            tuple(words),
+            tuple(self.phrases),
+            tuple(self.excluded),
+            tuple(self.prefixes),
+            tuple(self.filters),
+            tuple(self.unread),
+        )
 
 
 def parse(query: str) -> Query:
     """The tree of a query; never raises, and reads what it does not understand as words.
 
     Stop words are left out unless no other word, phrase or prefix was typed. What looks like a filter but has a value
-    that cannot be one (an unknown tier, a time that `resolve_time` does not know) is words.
+    that cannot be one (an unknown tier, a time that `resolve_time` does not know) is words, and noted in `unread`.
     """
     reading = _Reading(query.rstrip().endswith(("?", "\uff1f")))
     for item in _ITEM.finditer(query.translate(_QUOTES)):
@@ -129,7 +141,10 @@ def parse(query: str) -> Query:
         condition = _filter(key, value) if key and not item["minus"] else None
         if condition:
             reading.filters.append(condition)
-        elif bare:
+            continue
+        if key and key.lower() in _MISREAD and not item["minus"]:
+            reading.unread.append(item.group())
+        if bare:
             reading.bare(bare)
         elif key:
             reading.texts += item.group().split()
@@ -142,8 +157,8 @@ def resolve_time(value: str, now: str, *, end: bool = False) -> str | None:
     """The instant a `since:` value means or, with `end`, an `until:` value; None when it means none.
 
     `now` and the result are UTC, ISO 8601 with microseconds and Z. Understood are ISO dates and date-times (UTC when
-    without an offset), a year, a year and month, `today`, `yesterday`, and spans before now: `12h`, `7d`, `2w`, `3m` or
-    `3mo` (of 30 days), `1y` (of 365). A day, month or year means its first instant, with `end` its last.
+    without an offset), a year, a year and month, `today`, `yesterday`, and spans before now: `30min`, `12h`, `7d`,
+    `2w`, `3m` or `3mo` (of 30 days), `1y` (of 365). A day, month or year means its first instant, with `end` its last.
     """
     value = value.strip().lower()
     present = datetime.fromisoformat(now)

@@ -119,7 +119,8 @@ def _held(contents: bytes, what: str, way_out: str) -> ServiceError:
     if not holder:
         return ServiceError(f"another program has locked {what}", hint=f"stop it, or {way_out}")
     return ServiceError(
-        f"another daemon (pid {holder}) already serves {what}", hint=f"stop it with `kill {holder}`, or {way_out}"
+        f"another daemon (pid {holder}) already serves {what}",
+        hint=f"stop it with `enhanced-memory stop`, or `kill {holder}` where it has another socket, or {way_out}",
     )
 
 

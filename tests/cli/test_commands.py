@@ -95,7 +95,7 @@ def test_versions_are_compared_listed_and_brought_back(run: Run) -> None:
     assert run("revert", "Ada", "1", "--message", "too much").out == "reverted\tAda\t5\n"
     assert run("open", "Ada", "--json").json["entities"][0]["observations"] == ["writes programs"]
     rows = cells(run("changes", "--since", "1h").out)
-    assert rows[-1][1:] == ["reverted", "Ada", "5", "too much"]
+    assert rows[-1][1:] == ["reverted", "Ada", "5", "too much", "enhanced-memory"]
     assert ["relation created", "Ada knows Bob"] in [row[1:3] for row in rows]
     bogus = run("changes", "--since", "bogus")
     assert (bogus.status, bogus.err.splitlines()[0]) == (1, "Error: since: 'bogus' is no time")

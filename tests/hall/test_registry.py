@@ -7,6 +7,7 @@ import sys
 
 import pytest
 
+from enhanced_memory.errors import UnknownMethod
 from enhanced_memory.registry import find, is_loaded, operations
 
 pytestmark = pytest.mark.process
@@ -108,3 +109,26 @@ def test_operations_are_listed_module_by_module_in_the_order_of_their_lines() ->
     assert is_loaded(next(iter(operations())))
     assert not is_loaded("no_such_operation")
     assert find("ping") is operations()["ping"]
+
+
+@pytest.mark.parametrize(
+    ("name", "nearest"),
+    [
+        ("serch_nodes", "search_nodes"),
+        ("searchnodes", "search_nodes"),
+        ("searchNodes", "search_nodes"),
+        ("create_entity", "create_entities"),
+        ("add-observation", "add_observations"),
+        ("get_status", "get_memory_status"),
+        ("history", "memory_history"),
+        ("merge_entities", None),
+        ("drop_everything", None),
+        ("entities_merge_all", None),
+        ("___", None),
+    ],
+)
+def test_only_a_name_that_is_near_is_suggested_for_one_that_is_none(name: str, nearest: str | None) -> None:
+    with pytest.raises(UnknownMethod) as refused:
+        find(name)
+    listing = "`describe` lists every operation"
+    assert refused.value.hint == (listing if nearest is None else f"did you mean {nearest}? {listing}")

@@ -123,6 +123,25 @@ def test_among_many_entities_one_is_held_against_what_is_said_of_it_elsewhere(as
     ]
 
 
+@pytest.mark.parametrize("others", [0, 400])
+def test_tasks_that_differ_in_their_number_and_people_of_one_town_are_in_no_conflict(ask: Any, others: int) -> None:
+    entities = [
+        {
+            "name": f"Task {number} of release 2",
+            "entityType": "task",
+            "observations": [f"Status is {'open' if number % 2 else 'closed'}", f"Takes {number} days"],
+        }
+        for number in range(1, 9)
+    ]
+    for name, hobby in (("Ada", "Plays chess"), ("Bruno", "Paints"), ("Chiara", "Sings in a choir")):
+        entities.append({"name": name, "entityType": "person", "observations": ["Lives in London", hobby]})
+    entities += [{"name": f"Filler{n}", "entityType": "word", "observations": [f"w{n} v{n}"]} for n in range(others)]
+    written = ask("create_entities", entities=entities)["results"]
+    assert [result["conflicts"] for result in written if result.get("conflicts")] == []
+    assert ask("detect_memory_conflicts")["conflicts"] == []
+    assert ask("detect_conflicts", entity_name="Ada")["conflicts"] == []
+
+
 def decide(path: Path, status: str) -> None:
     """Set the status of every conflict on record."""
     with sqlite3.connect(path) as connection:

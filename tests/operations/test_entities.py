@@ -148,6 +148,15 @@ def test_a_rename_keeps_relations_and_is_found_under_the_new_name_alone(ask: Any
     assert ask("open_nodes", names=["Ann"])["missing"] == ["Ann"]
 
 
+def test_the_history_of_a_renamed_entity_tells_its_old_name(ask: Any, remember: Any) -> None:
+    remember("Ann", "a")
+    ask("update_entity", entityName="Ann", name="Anna")
+    ask("update_entity", entityName="Anna", entityType="note")
+    last, renamed, _ = ask("memory_history", entity_name="Anna")["versions"]
+    assert (renamed["action"], renamed["message"]) == ("renamed", "renamed from 'Ann'")
+    assert (last["action"], last["message"]) == ("updated", None)
+
+
 def test_a_rename_to_a_taken_name_is_refused(ask: Any, remember: Any) -> None:
     remember("Ann")
     remember("Bob")

@@ -110,6 +110,21 @@ def test_an_excluded_word_anywhere_in_an_entity_leaves_it_out(ask: Any) -> None:
     assert names(ask("search_nodes", query="prefers -zurich")) == ["Melanie"]
 
 
+def test_only_an_excluded_word_lists_all_without_it(ask: Any) -> None:
+    everything = names(ask("search_nodes", query="", limit=100))
+    without = names(ask("search_nodes", query="-zurich", limit=100))
+    assert "Melanie" in without
+    assert set(everything) - set(without) == {"Caroline"}
+    assert ask("search_nodes", query="-zurich", limit=1)["more"] is (len(without) > 1)
+
+
+def test_a_filter_that_is_none_is_told(ask: Any) -> None:
+    reply = ask("search_nodes", query="prefers tier:gold since:foo")
+    assert names(reply)
+    assert "tier:gold, since:foo" in reply["notice"]
+    assert "notice" not in ask("search_nodes", query="prefers tier:working since:7d")
+
+
 def test_a_word_stored_just_now_is_found_at_once(ask: Any, remember: Any) -> None:
     assert names(ask("search_nodes", query="zeppelins")) == []
     remember("Otto", "Otto builds zeppelins")

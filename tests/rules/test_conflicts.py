@@ -179,6 +179,11 @@ def test_a_number_that_tells_which_thing_is_meant_is_no_value() -> None:
     assert judge("Test observation 1", "Test observation 2") is None
     assert judge("Ticket 42 is open", "Ticket 43 is closed") is None
     assert judge("Likes item 5", "Likes item 6") is None
+    assert judge("Task 1 of release 2", "Task 95 of release 2") is None
+    assert judge("Works on task 5 of release 2", "Works on task 6 of release 2") is None
+    assert judge("Build 118 failed", "Build 121 failed") is None
+    assert kind_of("Has 3 tasks", "Has 5 tasks") == "contradiction"
+    assert kind_of("Task 5 takes 3 days", "Task 5 takes 6 days") == "contradiction"
 
 
 def test_a_threshold_of_the_caller_is_used() -> None:

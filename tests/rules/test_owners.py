@@ -64,3 +64,40 @@ def test_names_are_those_written_before_the_verb() -> None:
         names_at_start("The checkout service is up")
     )
     assert names_at_start("User lives here") == names_at_start("") == names_at_start("Ada") == ()
+
+
+def found(old: str, new: str, one: tuple[str, str], other: tuple[str, str]) -> str | None:
+    """What two entities of one observation each are to one another."""
+    verdict = compare([old], [new], same_type=one[1] == other[1], owners=(owner_of(*one), owner_of(*other)))
+    return None if verdict is None else verdict.conflict_type
+
+
+def test_things_told_apart_by_their_number_may_differ_in_all_they_say_of_themselves() -> None:
+    one, other = ("Task 1 of release 2", "task"), ("Task 95 of release 2", "task")
+    assert found("Status is open", "Status is closed", one, other) is None
+    assert found("Takes 3 days", "Takes 5 days", one, other) is None
+    assert found("Port is 80", "Port is 443", ("web-01", "host"), ("web-02", "host")) is None
+    assert found("Status is open", "Status is closed", one, ("Task 01 of release 2", "task")) == "contradiction"
+    assert found("Port is 80", "Port is 443", ("billing-01", "host"), ("web-02", "host")) == "contradiction"
+    assert found("User prefers tabs", "User prefers spaces", one, other) == "contradiction"
+    assert found("The office is in Berlin", "The office is in Rome", one, other) == "contradiction"
+    assert found("Prefers tea", "Prefers coffee", ("Note 1", "note"), ("Note 2", "note")) == "contradiction"
+
+
+def test_one_thing_in_common_makes_two_people_no_duplicate_and_no_update() -> None:
+    people = owner_of("Ada", "person"), owner_of("Bruno", "person")
+    same = owner_of("Ada", "person"), owner_of("Ada Byron", "person")
+    home = ["Lives in London", "Plays chess"], ["Lives in London", "Paints"]
+    assert compare(*home, owners=people) is None
+    assert compare(*home, owners=people, pairs=[("Lives in London", "Lives in London")]) is None
+    assert compare(*home, owners=people, pairs=[]) is None
+    assert compare(["Lives in London"], ["Lives in London"], owners=people) is None
+    known = compare(*home, owners=same)
+    assert known is not None
+    assert known.conflict_type == "update"
+    twice = compare(["Lives in London", "Plays chess"], ["Plays chess", "Lives in London"], owners=people)
+    assert twice is not None
+    assert twice.conflict_type == "duplicate"
+    about_the_user = compare(["User lives in London"], ["User lives in London"], owners=people)
+    assert about_the_user is not None
+    assert about_the_user.conflict_type == "duplicate"

@@ -97,6 +97,15 @@ def test_what_only_looks_like_syntax_is_words(query: str, words: list[str]) -> N
     assert (tree.phrases, tree.excluded, tree.prefixes, tree.filters) == ((), (), (), ())
 
 
+def test_what_looks_like_a_filter_but_has_no_value_that_could_be_one_is_noted() -> None:
+    assert parse('tea since:foo Tier:gold until:"last spring"').unread == (
+        "since:foo",
+        "Tier:gold",
+        'until:"last spring"',
+    )
+    assert parse("tea since:7d tier:working colour:blue type:any http://x -since:foo").unread == ()
+
+
 def test_stop_words_are_left_out_unless_nothing_else_was_typed() -> None:
     assert texts(parse("what did the cat do").words) == ["cat"]
     assert texts(parse('"green tea" for the').words) == []
@@ -134,6 +143,7 @@ def test_what_has_no_letters_asks_for_nothing() -> None:
     [
         ("7d", "2024-05-08T12:00:00.000000Z", "2024-05-08T12:00:00.000000Z"),
         ("2w", "2024-05-01T12:00:00.000000Z", "2024-05-01T12:00:00.000000Z"),
+        ("30min", "2024-05-15T11:30:00.000000Z", "2024-05-15T11:30:00.000000Z"),
         ("12h", "2024-05-15T00:00:00.000000Z", "2024-05-15T00:00:00.000000Z"),
         ("1m", "2024-04-15T12:00:00.000000Z", "2024-04-15T12:00:00.000000Z"),
         ("1mo", "2024-04-15T12:00:00.000000Z", "2024-04-15T12:00:00.000000Z"),
