@@ -6,7 +6,6 @@ Above it lies `rules.extraction`, which judges them; below it `rules.transcript`
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from typing import Final, NamedTuple
 
 from enhanced_memory.rules.transcript import FILLER, HIDDEN, read_transcript
@@ -15,20 +14,30 @@ MAX_SENTENCE: Final = 400
 """Characters after which a sentence is cut at a space: what runs on longer, as dictation does, says several things."""
 
 _LEADING_SPACE: Final = re.compile(rf"(?:\s|{FILLER}++\s)*+")
-_PICTURE: Final = "[\U0001f300-\U0001faff\u2600-\u27bf\ufe0f\u200d]++"
+_PICTURES: Final = "\U0001f300-\U0001faff\u2600-\u2775\u2794-\u27bf\ufe0f\u200d"
+"""Smiles and other pictures; not the numbers in circles, which stand among them and are words."""
+
+_PICTURE: Final = f"[{_PICTURES}]++"
+_CLOSERS: Final = "[\"'\u201d\u2019)\\]*_`]{0,3}"
 _END: Final = re.compile(
-    rf"(?:\A\s*+|(?<=[.!?]\s)){HIDDEN}++(?=\s+[A-Z])"
-    rf"|(?:(?<=[^\s.!?…])[.!?…]++|\s{_PICTURE}(?:\s{_PICTURE})*+)[\"'\u201d\u2019)\]*_`]{{0,3}}(?=\s|$)"
-    r"|[\u3002\uff01\uff1f]++"
+    rf"[.!?…\u3002\uff01\uff1f{HIDDEN}{_PICTURES}](?:"
+    rf"(?<=[^\s.!?…][.!?…])[.!?…]*+{_CLOSERS}(?=\s|$)"
+    rf"|(?<=\s[{_PICTURES}])[{_PICTURES}]*+(?:\s{_PICTURE})*+{_CLOSERS}(?=\s|$)"
+    r"|(?<=[\u3002\uff01\uff1f])[\u3002\uff01\uff1f]*+"
+    rf"|(?:(?<=\A{HIDDEN})|(?<=[.!?]\s{HIDDEN})){HIDDEN}*+(?=\s+[A-Z]))"
+)
+"""Where a sentence ends; what must stand before is asked for after the first sign, since a set of signs is found fast."""
+
+_ABBREVIATIONS: Final = frozenset(
+    "mr mrs ms dr prof st jr sr vs etc approx no fig inc ltd co dept jan feb mar apr jun jul aug sep sept oct nov dec"
+    .split()
 )
 _ABBREVIATION: Final = re.compile(
-    r"(?:\A|[\s(])(?:(?:mr|mrs|ms|dr|prof|st|jr|sr|vs|etc|e\.g|i\.e|approx|no|fig|inc|ltd|co|dept|a\.m|p\.m|u\.s|u\.k"
-    r"|jan|feb|mar|apr|jun|jul|aug|sept?|oct|nov|dec)|[A-Za-z])\.$",
-    re.IGNORECASE,
+    rf"(?:\A|[\s(])(?:{'|'.join(sorted(_ABBREVIATIONS))}|e\.g|i\.e|a\.m|p\.m|u\.s|u\.k|[A-Za-z])\.$", re.IGNORECASE
 )
 _LONGEST_ABBREVIATION: Final = 8
-_PLAIN: Final = re.compile(r"[A-Za-z][\w,;:=/@|&-]*+(?: [\w,;:=/@|&'-]++)*+")
-"""A line in which nothing ends a sentence, no bullet and no aside: most short ones."""
+_PLAIN: Final = re.compile(r" *+([A-Za-z][\w,;:=/@|&'\u2019-]*+(?: [\w,;:=/@|&'\u2019-]++)*+[.!?]?)")
+"""A line of one sentence and no bullet nor aside, in its group: most short ones."""
 _ASIDE: Final = re.compile(r"\s\[(?!secret: )[^\[\]]{12,400}\](?!\()")
 _BULLET: Final = re.compile(r"\s*+(?:(?:[-*•+]|\d{1,3}[.)]|[a-z]\))\s+)?(?:\[[ xX]\]\s+)?")
 
@@ -57,49 +66,75 @@ def split_sentences(text: str) -> list[Sentence]:
     """
     transcript = read_transcript(text)
     masked = transcript.masked
+    is_marked = HIDDEN in masked or FILLER in masked
     line, counted = 1, 0
     found: list[Sentence] = []
     for number, utterance in enumerate(transcript.utterances):
+        speaker, date = utterance.speaker, utterance.date
         for block_start, block_end in utterance.blocks:
-            for start, end in _cut(masked, block_start, block_end):
+            for start, end in _cut(masked[block_start:block_end], block_start):
                 words = masked[start:end]
-                if HIDDEN in words:
-                    continue
-                said = " ".join(words.replace(FILLER, "").split())
+                if is_marked:
+                    if HIDDEN in words:
+                        continue
+                    words = words.replace(FILLER, "")
+                said = " ".join(words.split())
                 if said:
                     line, counted = line + text.count("\n", counted, start), start
-                    found.append(Sentence(said, start, end, line, utterance.speaker, utterance.date, number))
+                    found.append(Sentence(said, start, end, line, speaker, date, number))
     return found
 
 
-def _cut(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
-    """Start and end offsets of the sentences of a passage, without bullets, asides and white space around them."""
-    block = text[start:end]
-    if len(block) <= MAX_SENTENCE and _PLAIN.fullmatch(block):
-        yield start, end
-        return
+def _cut(block: str, offset: int) -> list[tuple[int, int]]:
+    """Start and end offsets of the sentences of a passage, without bullets, asides and white space around them.
+
+    `offset` is where the passage begins, and is added to each.
+    """
+    plain = _PLAIN.fullmatch(block) if len(block) <= MAX_SENTENCE else None
+    if plain:
+        return [(offset + plain.start(1), offset + len(block))]
+    parts: list[tuple[int, int]] = []
     bullet = _BULLET.match(block)
     begin = bullet.end() if bullet else 0
     for aside in _ASIDE.finditer(block) if " [" in block else ():
-        yield from _cut_plain(block, begin, aside.start(), start)
+        _cut_plain(block, begin, aside.start(), parts)
         begin = aside.end()
-    yield from _cut_plain(block, begin, len(block), start)
+    _cut_plain(block, begin, len(block), parts)
+    return [(offset + start, offset + end) for start, end in parts]
 
 
-def _cut_plain(block: str, begin: int, end: int, offset: int) -> Iterator[tuple[int, int]]:
+def _cut_plain(block: str, begin: int, end: int, parts: list[tuple[int, int]]) -> None:
+    """Add the places of the sentences between two places of a passage to `parts`."""
+    first = begin
     for stop in _END.finditer(block, begin, end):
         mark = stop.group()
+        at = stop.end()
         if mark == ".":
-            if _ABBREVIATION.search(block, max(begin, stop.start() - _LONGEST_ABBREVIATION), stop.end()):
+            if _is_abbreviation(block, begin, at - 1):
                 continue
-        elif mark[0] in ".…" and block[stop.end() + 1 : stop.end() + 2].islower():
+        elif (mark[0] in ".…" and block[at + 1 : at + 2].islower()) or (stop.start() == first and _is_smile(mark)):
             continue
-        yield from _trimmed(block, begin, stop.end(), offset)
-        begin = stop.end()
-    yield from _trimmed(block, begin, end, offset)
+        _trim(block, begin, at, parts)
+        begin = at
+    _trim(block, begin, end, parts)
 
 
-def _trimmed(block: str, begin: int, end: int, offset: int) -> Iterator[tuple[int, int]]:
+def _is_abbreviation(block: str, begin: int, at: int) -> bool:
+    """Whether the full stop at a place ends an abbreviation that begins at `begin` or later."""
+    start = max(begin, at - _LONGEST_ABBREVIATION)
+    _, space, word = block[start:at].rpartition(" ")
+    if (space or start > begin) and word.isascii() and word.isalpha():
+        return bool(space) and (len(word) == 1 or word.lower() in _ABBREVIATIONS)
+    return _ABBREVIATION.search(block, start, at + 1) is not None
+
+
+def _is_smile(mark: str) -> bool:
+    """Whether what ends a sentence is one group of pictures; at its beginning that ends nothing."""
+    return mark[0] not in ".!?…\u3002\uff01\uff1f" + HIDDEN and not any(sign.isspace() for sign in mark)
+
+
+def _trim(block: str, begin: int, end: int, parts: list[tuple[int, int]]) -> None:
+    """Add a part of a passage to `parts`, without white space around it, and cut where it is too long."""
     if leading := _LEADING_SPACE.match(block, begin, end):
         begin = leading.end()
     while begin < end and (block[end - 1].isspace() or block[end - 1] == FILLER):
@@ -107,7 +142,7 @@ def _trimmed(block: str, begin: int, end: int, offset: int) -> Iterator[tuple[in
     while end - begin > MAX_SENTENCE:
         space = block.rfind(" ", begin + MAX_SENTENCE // 2, begin + MAX_SENTENCE)
         cut = space if space > 0 else begin + MAX_SENTENCE
-        yield offset + begin, offset + cut
+        parts.append((begin, cut))
         begin = cut + (space > 0)
     if begin < end:
-        yield offset + begin, offset + end
+        parts.append((begin, end))

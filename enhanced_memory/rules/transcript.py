@@ -26,6 +26,9 @@ HIDDEN: Final = "\ufdd0"
 FILLER: Final = "\ufdd1"
 """Stands for characters that only the writing needed, such as a backslash in JSON; it is left out of what is read."""
 
+_LONGEST_NAME: Final = 42
+"""Characters of a name of one word, the colon after it and what follows that, at most."""
+
 _LABEL_REACH: Final = 160
 """Characters at the head of a line in which a date and a label are looked for."""
 
@@ -66,6 +69,8 @@ _BEFORE_DATE: Final = re.compile(
 )
 _NOT_LINE_END: Final = re.compile(r"[^\n]")
 _NO_WORD: Final = re.compile(r"[\W_]*+$")
+_DATE_HEADS: Final = frozenset("adfjmnostwADFJMNOSTW")
+"""Letters with which a line that is a date may begin: those of months, weekdays, "date", "session" and "time"."""
 
 _NAME: Final = r"[^\W\d_][\w'\u2019.-]{0,39}"
 _LABEL: Final = re.compile(
@@ -109,13 +114,20 @@ _CODE_LINE: Final = re.compile(
     |(?:export|public|private|static)\s.{0,200}[({;]$|@[\w.]{1,40}(?:\(|$)|</?[a-z!][^<>]{0,250}>|[{}\[\]();,]+$)""",
     re.VERBOSE,
 )
-_WORDS_ALONE: Final = re.compile(
-    r"(?!(?:import|from|package|debug|info|warn|warning|error|fatal)\b)\w++(?:[ ,.'?!]++\w++)*+[ ,.'?!]*+",
-    re.IGNORECASE,
+_CODE_HEAD: Final = re.compile(
+    r"""\s*+(?:[^\w\s]|(?:DEBUG|INFO|WARN|WARNING|ERROR|FATAL|Traceback|File|at|import|from|package|def|class|func|fn
+    |function|const|let|var|return|export|public|private|static)\b|\w++:)""",
+    re.VERBOSE,
 )
-"""What no line of code is: words without any sign, that do not begin as some statements and logs do."""
+"""How every line of code begins that _CODE_LINE knows."""
 
 _SIGNS: Final = re.compile(r"[{}\[\]<>=;|\\$^]|::|->|\w\(")
+_SIGN: Final = re.compile(r"[{}\[\]<>=;|\\$^:(]")
+"""What is in every sign of code."""
+
+_CODE_REACH: Final = 300
+"""Characters of a line by which it is told whether it is code."""
+
 _SIGNS_SHARE: Final = 8
 """A line with more than one sign of code in so many characters is code."""
 
@@ -166,8 +178,8 @@ def read_transcript(text: str) -> Transcript:
         masked = _without_code(_without_private(_unescaped(text, spoken)))
         said = [Utterance(speaker, None) for speaker, _, _ in spoken]
         for utterance, (_, start, end) in zip(said, spoken, strict=True):
-            for first, last in _lines(masked, start, end):
-                _add_line(utterance, masked, first, last)
+            for first, line in _lines(masked, start, end):
+                _add_line(utterance, masked, first, line)
         return Transcript(masked, said)
     masked = _without_code(_without_private(text))
     return Transcript(masked, list(_labelled(masked)))
@@ -175,6 +187,8 @@ def read_transcript(text: str) -> Transcript:
 
 def _without_private(text: str) -> str:
     """The text with every private passage, its tags included, overwritten by HIDDEN."""
+    if "<" not in text and "&" not in text:
+        return text
     passages: list[tuple[int, int]] = []
     depth = 0
     begin = 0
@@ -199,12 +213,14 @@ def _without_private(text: str) -> str:
     return "".join((*parts, text[done:]))
 
 
-def _lines(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
-    """Start and end offsets of the lines between two places that are not blank, without the line ends."""
+def _lines(text: str, start: int, end: int) -> list[tuple[int, str]]:
+    """Start offsets and contents of the lines between two places that are not blank, without the line ends."""
+    found: list[tuple[int, str]] = []
     for line in text[start:end].split("\n"):
         if line and not line.isspace():
-            yield start, start + len(line)
+            found.append((start, line))
         start += len(line) + 1
+    return found
 
 
 def _without_code(text: str) -> str:
@@ -214,27 +230,45 @@ def _without_code(text: str) -> str:
 
 def _labelled(text: str) -> Iterator[Utterance]:
     """The utterances of a text in lines, by their labels and headings."""
-    lines = list(_lines(text, 0, len(text)))
-    labels = [_label(text[start : min(end, start + _LABEL_REACH)], end - start) for start, end in lines]
+    lines = _lines(text, 0, len(text))
+    labels = _labels(lines)
     times = Counter(label.who for label in labels if label)
     date: str | None = None
     current = Utterance(None, None)
-    for (start, end), label in zip(lines, labels, strict=True):
+    for (start, line), label in zip(lines, labels, strict=True):
         if label and (label.is_sure or _is_name(label.who, times[label.who])):
             if current.blocks:
                 yield current
             date = label.date or date
             current = Utterance(label.who, date)
-            start += label.length
-        elif end - start <= _DATE_LINE and (day := _date_line(text[start:end])):
+            _add_line(current, text, start + label.length, line[label.length :])
+            continue
+        if len(line) <= _DATE_LINE and (day := _date_line(line)):
             if current.blocks:
                 yield current
             date = day
             current = Utterance(current.speaker, date)
             continue
-        _add_line(current, text, start, end)
+        _add_line(current, text, start, line)
     if current.blocks:
         yield current
+
+
+def _labels(lines: list[tuple[int, str]]) -> list[_Label | None]:
+    """The label of each line, if it has one; a name and a colon that headed a line before are not looked at again."""
+    labels: list[_Label | None] = []
+    known: dict[str, _Label | None] = {}
+    for _, line in lines:
+        name, colon, rest = line[:_LONGEST_NAME].partition(":")
+        by_name = bool(colon) and name.isalpha() and (not rest or rest[0].isspace())
+        if by_name and name in known:
+            labels.append(known[name])
+            continue
+        label = _label(line[:_LABEL_REACH], len(line))
+        if by_name and not _can_be_code(name):
+            known[name] = label
+        labels.append(label)
+    return labels
 
 
 class _Label(NamedTuple):
@@ -261,8 +295,7 @@ def _label(head: str, length: int) -> _Label | None:
         return _Label(nick["who"], date, nick.end(), True)
     if named := _LABEL.match(head, at):
         who = named["who"]
-        can_be_code = " " in who or who.isupper() or who.endswith(("Error", "Exception", "Warning"))
-        if who.lower() in _HEADINGS or (can_be_code and _CODE_LINE.match(head, at)):
+        if who.lower() in _HEADINGS or (_can_be_code(who) and _CODE_LINE.match(head, at)):
             return None
         return _Label(named["who"], date, named.end(), stamp is not None or bool(named["mark"]))
     if length > _HEADING_LINE:
@@ -274,6 +307,11 @@ def _label(head: str, length: int) -> _Label | None:
     if heading and heading["who"].lower() in _ROLES:
         return _Label(heading["who"], date, length, True)
     return None
+
+
+def _can_be_code(who: str) -> bool:
+    """Whether what stands before a colon may be a statement or a message of a program, and no name."""
+    return " " in who or who.isupper() or who.endswith(("Error", "Exception", "Warning"))
 
 
 def _after_lead(head: str, at: int) -> int:
@@ -289,30 +327,35 @@ def _is_name(who: str, times: int) -> bool:
 
 def _date_line(line: str) -> str | None:
     """The date of a line that holds nothing else."""
+    if line[0].isascii() and line[0].isalpha() and line[0] not in _DATE_HEADS:
+        return None
     before = _BEFORE_DATE.match(line)
     stamp = _STAMP.match(line, before.end() if before else 0)
     return (stamp["date"] or stamp["day"]) if stamp and _NO_WORD.match(line, stamp.end()) else None
 
 
-def _add_line(utterance: Utterance, text: str, start: int, end: int) -> None:
+def _add_line(utterance: Utterance, text: str, start: int, line: str) -> None:
     """Add a line to what is said, unless it is code or quoted; to the line before where a paragraph was wrapped."""
-    line = text[start:end]
     if not line or line.isspace() or _is_code(line):
         return
-    if utterance.blocks:
-        first, last = utterance.blocks[-1]
+    blocks = utterance.blocks
+    if blocks:
+        first, last = blocks[-1]
         if last + 1 == start and last - first > 50 and text[last - 1] not in ".!?:;" and line.lstrip()[0].islower():
-            utterance.blocks[-1] = (first, end)
+            blocks[-1] = (first, start + len(line))
             return
-    utterance.blocks.append((start, end))
+    blocks.append((start, start + len(line)))
 
 
 def _is_code(line: str) -> bool:
     """Whether a line is code, markup, a quotation or a program's output: by how it begins, or by its share of signs."""
-    head = line[:300].rstrip()
-    if _WORDS_ALONE.fullmatch(head):
+    head = line[:_CODE_REACH]
+    if _CODE_HEAD.match(head) and _CODE_LINE.match(head.rstrip()):
+        return True
+    if _SIGN.search(head) is None:
         return False
-    return bool(_CODE_LINE.match(head)) or len(_SIGNS.findall(head)) * _SIGNS_SHARE > len(head)
+    head = head.rstrip()
+    return len(_SIGNS.findall(head)) * _SIGNS_SHARE > len(head)
 
 
 def _spoken_json(text: str) -> list[tuple[str | None, int, int]]:
