@@ -346,8 +346,10 @@ class MemoryDBService:
         return done[0] if more is None else self._completed(more, caller, done[0], key)
 
     def _answered_apart(self, declared: Operation, caller: Caller, params: Mapping[str, Any]) -> dict[str, Any] | None:
-        """The result as a reading process gives it, if others are being read for and one can tell; else None."""
-        if self._readers is None or self.meaning is not None or not self._store.is_reading or self._store.read_only:
+        """The result as a reading process gives it, if there is other work to do here and one can tell; else None."""
+        if self._readers is None or self.meaning is not None or self._store.read_only:
+            return None
+        if not (self._store.is_reading or self._store.is_writing):
             return None
         answer = self._readers.answer(caller, declared.name, params, self.settings.operation_timeout_s)
         if answer is None:
