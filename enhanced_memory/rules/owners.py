@@ -75,10 +75,10 @@ _SHORTEST_WORD: Final = 3
 _HOLDERS: Final = words_of(
     """note notes memory memories fact facts preference preferences session sessions entry log chat conversation message
     meeting minutes journal diary summary transcript observation observations entity entities node concept object
-    document doc file page snapshot export import copy draft context test example conflict contradiction pair fixture
-    old new"""
+    document doc file page snapshot export import copy draft context test example sample demo dummy probe item thing
+    conflict contradiction duplicate pair fixture old new"""
 )
-"""What only holds what is said: two notes may well speak of one thing."""
+"""What only holds what is said, or names nothing: two notes may well speak of one thing."""
 
 
 def _numbered(name: str, entity_type: str) -> tuple[str, ...]:

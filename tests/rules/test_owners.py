@@ -82,6 +82,7 @@ def test_things_told_apart_by_their_number_may_differ_in_all_they_say_of_themsel
     assert found("User prefers tabs", "User prefers spaces", one, other) == "contradiction"
     assert found("The office is in Berlin", "The office is in Rome", one, other) == "contradiction"
     assert found("Prefers tea", "Prefers coffee", ("Note 1", "note"), ("Note 2", "note")) == "contradiction"
+    assert found("Prefers tea", "Prefers coffee", ("item1", "fact"), ("item2", "fact")) == "contradiction"
 
 
 def test_one_thing_in_common_makes_two_people_no_duplicate_and_no_update() -> None:
