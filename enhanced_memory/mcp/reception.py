@@ -142,12 +142,15 @@ class Reception:
         """
         if self._conversations or self._over.is_set():
             return
-        with opened(lock_path(self._path)) as lock:
-            if locks(lock):
+        try:
+            with opened(lock_path(self._path)) as lock:
+                if not locks(lock):
+                    self._rest(_HOLD_S)
+                    return
                 os.unlink(self._path)
-                self._over.set()
-            else:
-                self._rest(_HOLD_S)
+        except OSError as error:  # the folder or the socket is gone, so nobody finds us any more
+            _log.warning("the socket cannot be removed: %s", error)
+        self._over.set()
 
     async def _watch_source(self) -> None:
         """When the source has changed nobody comes any more: pumps look elsewhere. So end with the last session."""

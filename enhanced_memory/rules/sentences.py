@@ -29,8 +29,7 @@ _END: Final = re.compile(
 """Where a sentence ends; what must stand before is asked for after the first sign, since a set of signs is found fast."""
 
 _ABBREVIATIONS: Final = frozenset(
-    "mr mrs ms dr prof st jr sr vs etc approx no fig inc ltd co dept jan feb mar apr jun jul aug sep sept oct nov dec"
-    .split()
+    "mr mrs ms dr prof st jr sr vs etc approx no fig inc ltd co dept jan feb mar apr jun jul aug sep sept oct nov dec".split()
 )
 _ABBREVIATION: Final = re.compile(
     rf"(?:\A|[\s(])(?:{'|'.join(sorted(_ABBREVIATIONS))}|e\.g|i\.e|a\.m|p\.m|u\.s|u\.k|[A-Za-z])\.$", re.IGNORECASE

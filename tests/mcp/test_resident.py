@@ -181,6 +181,24 @@ def test_a_resident_nobody_needs_ends_and_takes_its_socket_away(place: Place) ->
     assert process.returncode == 0
 
 
+def test_a_resident_whose_socket_somebody_took_away_ends_as_well(place: Place) -> None:
+    env = {**environment(place), "MEMORY_MCP_IDLE_S": "0.05"}
+    with subprocess.Popen(
+        [sys.executable, *command_line(place)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=env
+    ) as process:
+        assert process.stdin
+        assert process.stdout
+        process.stdin.write(HELLO.encode() + b"\n")
+        process.stdin.flush()
+        assert process.stdout.readline()
+        (resident,) = place.residents()
+        for path in place.folder.glob("s.mcp-*"):
+            path.unlink()
+    resident.wait(10)
+
+    assert "Traceback" not in (place.folder / "mcp.log").read_text()
+
+
 def test_a_resident_with_a_session_does_not_end_however_idle_it_is(place: Place, serve: Callable[..., Pipes]) -> None:
     waiting = greeted(serve(MODERN))
     (resident,) = place.residents()
