@@ -10,7 +10,7 @@ import time
 from collections.abc import Sequence
 
 from enhanced_memory.store.base import Filter, Frequency, Hit, Match
-from enhanced_memory.store.sqlite.filters import conditions, is_everything
+from enhanced_memory.store.sqlite.filters import conditions, is_everything, marks
 from enhanced_memory.store.sqlite.indexing import ENTITY_OF_ROW, FAR_ROWS, NEAR_SLOTS, entity_and_slot
 from enhanced_memory.store.sqlite.scope import Scope
 
@@ -36,6 +36,10 @@ _COMMON = 500
 """Rows from which on a frequency is kept; rarer words are counted each time, so that a new word is known at once."""
 
 _KEPT_FREQUENCIES = 50_000
+
+
+_BEST = "SELECT number, score FROM ({} -1) ORDER BY score, number DESC LIMIT ?"
+"""The best of a statement's rows, which keeps their order, with a limit that is none, until they are compared."""
 
 
 class FrequencyCache:
@@ -67,20 +71,19 @@ class SQLiteIndex:
 
     def frequencies(self, words: Sequence[str]) -> dict[str, Frequency]:
         """How often each word occurs; of common words up to a minute old."""
-        found = {}
-        for word in words:
-            frequency = self._cache.get(word)
-            if frequency is None:
-                columns = dict(
-                    self._scope.connection.execute("SELECT col, doc FROM search_vocabulary WHERE term = ?", (word,))
-                )
-                # The most in one column: a name that is in many labels and speakers stays as telling as it is.
-                rows = max(columns.values(), default=0)
-                frequency = Frequency(rows, columns.get("who", 0))
-                if rows >= _COMMON:
-                    self._cache.put(word, frequency)
+        found = {word: self._cache.get(word) for word in words}
+        counted: dict[str, dict[str, int]] = {word: {} for word, known in found.items() if known is None}
+        if counted:  # FTS5 prepares a statement of its own each time it is asked, so it is asked for all at once
+            statement = f"SELECT term, col, doc FROM search_vocabulary WHERE term IN ({marks(len(counted))})"
+            for word, column, rows in self._scope.connection.execute(statement, tuple(counted)):
+                counted[word][column] = rows
+        for word, columns in counted.items():
+            # The most in one column: a name that is in many labels and speakers stays as telling as it is.
+            frequency = Frequency(max(columns.values(), default=0), columns.get("who", 0))
+            if frequency.rows >= _COMMON:
+                self._cache.put(word, frequency)
             found[word] = frequency
-        return found
+        return {word: frequency for word, frequency in found.items() if frequency is not None}
 
     def words_from(self, beginning: str, limit: int, *, in_names: bool) -> list[str]:
         """Up to `limit` indexed words that begin so, `in_names` only words of names."""
@@ -126,13 +129,13 @@ class SQLiteIndex:
         self._scope.flush_index()
         parts, values = ([], []) if is_everything(self._scope, wanted) else conditions(self._scope, wanted)
         joined = f" CROSS JOIN entities ON entities.id = {ENTITY_OF_ROW}" if parts else ""
-        score, order, weights = "bm25(search_index, ?, ?, ?, ?)", "2, 1 DESC", self._weights()
-        if match.all_of:
-            score, order, weights = "0.0", "1 DESC", []
+        score, weights = ("0.0", []) if match.all_of else ("bm25(search_index, ?, ?, ?, ?)", self._weights())
         statement = (
-            f"SELECT search_index.rowid, {score} FROM search_index{joined}"
-            f" WHERE {' AND '.join(['search_index MATCH ?', *parts])} ORDER BY {order} LIMIT ?"
+            f"SELECT search_index.rowid AS number, {score} AS score FROM search_index{joined}"
+            f" WHERE {' AND '.join(['search_index MATCH ?', *parts])} ORDER BY search_index.rowid DESC LIMIT"
         )
+        # Many rows have equal scores: met from the newest on, none of them takes another's place among the best.
+        statement = f"{statement} ?" if match.all_of else _BEST.format(statement)
         rows = self._scope.connection.execute(statement, (*weights, expression, *values, limit)).fetchall()
         return [
             Hit(row // NEAR_SLOTS, row % NEAR_SLOTS, -rank) if row < FAR_ROWS else Hit(*entity_and_slot(row), -rank)
