@@ -73,3 +73,26 @@ def test_what_cannot_be_read_is_rescued_by_deleting_it_and_reverting(
     assert ask("open_nodes", names=["Ann"], version=back)["entities"][0]["observations"] == ["zebra stripes"]
     assert ask("open_nodes", names=["Ann"], version=1)["entities"][0]["observations"] == ["zebra stripes"]
     assert ask("search_nodes", query="zebra")["count"] == 1
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "UPDATE entities SET compressed_data = x'00' WHERE name = 'bad'",
+        "UPDATE entities SET last_accessed = 'junk' WHERE name = 'bad'",
+        "UPDATE entities SET updated_at = 'junk' WHERE name = 'bad'",
+    ],
+)
+@pytest.mark.parametrize("found_before", [True, False])
+def test_a_search_tells_damage_also_of_what_it_has_found_before(
+    service: MemoryDBService, ask: Any, remember: Any, damage: str, found_before: bool
+) -> None:
+    remember("good", "zebra stripes")
+    remember("bad", "zebra zebra hooves")
+    if found_before:
+        assert [result["name"] for result in ask("search_nodes", query="zebra hooves")["results"]] == ["bad", "good"]
+    with sqlite3.connect(service.settings.db_path) as db:
+        db.execute(damage)
+    good, bad = ask("search_nodes", query="zebra hooves")["results"]
+    assert (good["name"], good["observations"]) == ("good", ["zebra stripes"])
+    assert (bad["name"], bad["code"], bad["observations"], bad["matches"]) == ("bad", "corrupt", [], [])

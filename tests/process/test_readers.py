@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import threading
 from collections.abc import Callable
@@ -102,6 +103,32 @@ def test_what_they_read_counts_as_an_access_and_is_as_the_daemon_itself_tells_it
 
     while accesses() < len(replies):  # written about once a second
         pass
+
+
+def test_a_reply_is_the_same_byte_for_byte_whoever_gives_it(start_daemon: StartDaemon) -> None:
+    daemon = start_daemon()
+    daemon.ask("create_entities", note("kettle", 'Ann said \u201cmind the \u00fcber-kettle\u201d, "twice"'))
+    request = {"id": "\u00fc 7", "method": "search_nodes", "params": {"query": "kettle Ann", "detail": "matched"}}
+    line = json.dumps(request).encode() + b"\n"
+    replies: set[bytes] = set()
+
+    def work(_: Callable[..., dict[str, Any]], __: int) -> None:
+        with daemon.connect() as connection, connection.makefile("rwb") as stream:
+            for _turn in range(SEARCHES):
+                stream.write(line)
+                stream.flush()
+                told = stream.readline()
+                replies.add(re.sub(rb'"access_count":\d+,|"accessed":"[^"]*",|"score":[\d.]+', b"", told))
+
+    work(daemon.ask, 0)
+    alone = set(replies)
+    at_once(daemon, work)
+    assert daemon.ask("get_system_health")["reading"]["answered"] > 0
+    assert replies == alone
+    assert len(alone) == 1
+    (reply,) = alone
+    assert reply.startswith(b'{"success":true,"query":')
+    assert reply.endswith('"id":"\u00fc 7"}\n'.encode())
 
 
 def test_searches_go_on_when_the_processes_are_killed(start_daemon: StartDaemon) -> None:

@@ -588,3 +588,72 @@ def dictionary_bytes(path: str) -> bytes:
     """All dictionaries of a database, one after the other."""
     with sqlite3.connect(path) as db:
         return b"".join(row[0] for row in db.execute("SELECT data FROM dictionaries"))
+
+
+def test_an_outline_is_the_same_object_until_something_of_it_changes(write: Run, read: Run) -> None:
+    first, second = write(lambda tx: [create(name, f"{name} rides")(tx).id for name in ("Ann", "Bob")])
+
+    def outlines(tx: Any) -> Any:
+        return tx.entities.outlines([first, second])
+
+    before = read(outlines)
+    assert {number: each.observations for number, each in before.items()} == {
+        first: ("Ann rides",),
+        second: ("Bob rides",),
+    }
+    write(lambda tx: tx.entities.write_accesses({first: 3}))
+    assert read(outlines)[first] is before[first]
+    assert read(lambda tx: tx.entities.details([first]))[first].access_count == 3
+    write(lambda tx: tx.entities.update(tx.entities.find("Ann"), UPDATED, observations=["Ann walks"]))
+    after = read(outlines)
+    assert (after[first].observations, after[second]) == (("Ann walks",), before[second])
+    assert after[second] is before[second]
+    write(lambda tx: tx.entities.delete(tx.entities.find("Ann"), Change("deleted")))
+    assert read(outlines).keys() == {second}
+
+
+def test_outlines_and_details_tell_what_the_whole_entity_tells(store: SQLiteStore, write: Run, read: Run) -> None:
+    write(lambda tx: [create(f"e{number}", "one", "two")(tx) for number in range(5)])
+    store.write(create("there", "elsewhere"), "other", 10.0)
+    write(lambda tx: tx.entities.update(tx.entities.find("e1"), UPDATED, observations=["zero", "two", "three"]))
+    write(
+        lambda tx: tx.entities.update(
+            tx.entities.find("e2"), UPDATED, attributes={"tier": "semantic", "last_confirmed": tx.now}
+        )
+    )
+    write(lambda tx: tx.entities.write_accesses({3: 2}))
+    numbers = list(range(1, 7))
+    whole = read(lambda tx: tx.entities.by_ids(numbers))
+    outlines, details = read(lambda tx: (tx.entities.outlines(numbers), tx.entities.details(numbers)))
+    assert outlines.keys() == details.keys() == whole.keys() == set(numbers)
+    for number, entity in whole.items():
+        for told in (outlines[number], details[number]):
+            names = getattr(told, "_fields", None) or set(told.__slots__) - {"reading"}
+            assert {name: getattr(told, name) for name in names} == {name: getattr(entity, name) for name in names}
+
+
+def test_of_rows_that_match_as_well_the_newest_are_found(write: Run, read: Run) -> None:
+    write(lambda tx: [create(f"e{number}", "a heron", "an egret")(tx) for number in range(30)])
+    best = read(lambda tx: tx.index.best(Match(any_of=[("heron",), ("egret",)]), Filter(), 7))
+    assert [(hit.entity_id, hit.slot) for hit in best] == [
+        (30, 2),
+        (30, 1),
+        (29, 2),
+        (29, 1),
+        (28, 2),
+        (28, 1),
+        (27, 2),
+    ]
+    filtered = read(lambda tx: tx.index.best(Match(any_of=[("heron",)]), Filter(tiers=["working"]), 3))
+    assert [hit.entity_id for hit in filtered] == [30, 29, 28]
+
+
+def test_words_that_are_counted_together_are_counted_each(write: Run, read: Run) -> None:
+    write(lambda tx: [create(f"e{number}", "a heron", "Heron: an egret")(tx) for number in range(4)])
+    counted = read(lambda tx: tx.index.frequencies(["egret", "nobody", "heron"]))
+    assert {word: (often.rows, often.who) for word, often in counted.items()} == {
+        "egret": (4, 0),
+        "nobody": (0, 0),
+        "heron": (4, 4),
+    }
+    assert list(counted) == ["egret", "nobody", "heron"]

@@ -369,3 +369,18 @@ def test_the_other_end_of_a_socket_pair_is_this_user() -> None:
     one, other = socket.socketpair(socket.AF_UNIX)
     with one, other:
         assert wire.peer_uid(one) == os.geteuid()
+
+
+@given(
+    st.dictionaries(st.text(max_size=5), st.none() | st.integers() | st.text(max_size=9), max_size=3),
+    st.dictionaries(st.sampled_from("abc"), st.lists(st.text(max_size=9), max_size=2), min_size=1),
+    st.dictionaries(st.sampled_from(["id", "name"]), st.integers() | st.text(max_size=9)),
+)
+def test_a_message_that_is_text_in_part_is_sent_as_if_it_were_whole(
+    first: dict[str, Any], text: dict[str, Any], later: dict[str, Any]
+) -> None:
+    first = {f"first {key}": value for key, value in first.items()}
+    message = wire.Spelled(wire.encode(text), **first)
+    message.update(later)
+    assert message.whole() == {**first, **text, **later}
+    assert wire.encode(message) == wire.encode({**first, **text, **later})
