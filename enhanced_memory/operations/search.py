@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple
@@ -177,16 +177,18 @@ class _Result(NamedTuple):
     relevance: float
 
 
-class _Reading(NamedTuple):
-    """What the ranking reads of an entity; `strip` is all of one that has a single short observation.
+@dataclass(slots=True, eq=False)
+class _Reading:
+    """What the ranking reads of an entity.
 
-    `confirmed` is when it last was, or else when it was created; `updated` when it last changed.
+    `confirmed` is when it last was, or else when it was created; `updated` when it last changed. `strip` is all of one
+    that has a single short observation and no session, once it was found.
     """
 
     title: ranking.Title
-    strip: ranking.Strip | None
     confirmed: datetime
     updated: datetime
+    strip: ranking.Strip | None = None
 
 
 def _filter(
@@ -314,10 +316,10 @@ def _matching(
     now = datetime.fromisoformat(ctx.now)
     for ranked in found:
         entity = entities[ranked.entity]
-        _, _, confirmed, updated = readings[ranked.entity]
+        reading = readings[ranked.entity]
         pinned = entity.always_include
-        relevant = 1.0 if pinned else faded(entity.relevance_score, (now - confirmed).total_seconds())
-        tie = ranking.tie_break(relevant, (now - updated).total_seconds() / _SECONDS_A_DAY, pinned)
+        relevant = 1.0 if pinned else faded(entity.relevance_score, (now - reading.confirmed).total_seconds())
+        tie = ranking.tie_break(relevant, (now - reading.updated).total_seconds() / _SECONDS_A_DAY, pinned)
         results.append(_Result(entity, ranked, ranked.score + tie, relevant))
     return sorted(results, key=lambda result: (-result.score, -result.entity.id))
 
@@ -333,13 +335,8 @@ def _reading(seen: _Seen) -> _Reading:
 
 
 def _read(seen: _Seen) -> _Reading:
-    texts = seen.observations
-    strip = None
-    if len(texts) == 1 and len(texts[0]) <= _SHORT:
-        strip = ranking.Strip(seen.id, (ranking.Place(seen.id, 0, _read_line(texts[0])),))
     return _Reading(
-        ranking.read_title(seen.name, seen.entity_type, len(texts)),
-        strip,
+        ranking.read_title(seen.name, seen.entity_type, len(seen.observations)),
         datetime.fromisoformat(seen.last_confirmed or seen.created_at),
         datetime.fromisoformat(seen.updated_at),
     )
@@ -485,9 +482,9 @@ def _strips(
             continue
         entity = entities[number]
         if number not in windows:
-            strip = readings[number].strip
-            if strip is not None:
-                strips.append(strip)
+            reading = readings[number]
+            if reading.strip is not None:
+                strips.append(reading.strip)
             elif len(entity.observations) > 2 * ranking.REACH + 2:
                 strips += _laid_out(number, [(number, 0)], entities, slots, beginnings)
             elif found := _candidates(entity, slots[number]):  # of so few there is one strip, without a gap
@@ -498,6 +495,8 @@ def _strips(
                     for at, text in enumerate(texts, start=first)
                 ]
                 strips.append(ranking.Strip(number, places))
+                if len(entity.observations) == 1 and len(texts[0]) <= _SHORT:
+                    reading.strip = strips[-1]
             continue
         session = sessions.setdefault((entity.namespace, entity.source_session or ""), set())
         session.update(each for each in windows[number] if each in entities)
