@@ -6,9 +6,10 @@ Above it lies `rules.extraction`, which judges them; below it `rules.transcript`
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from typing import Final, NamedTuple
 
-from enhanced_memory.rules.transcript import FILLER, HIDDEN, read_transcript
+from enhanced_memory.rules.transcript import FILLER, HIDDEN, Transcript, read_transcript
 
 MAX_SENTENCE: Final = 400
 """Characters after which a sentence is cut at a space: what runs on longer, as dictation does, says several things."""
@@ -64,25 +65,38 @@ def split_sentences(text: str) -> list[Sentence]:
 
     Asides in square brackets (a shared picture, a noise) are not said and left out.
     """
+    return list(read_sentences(text)[1])
+
+
+def read_sentences(text: str) -> tuple[set[str | None], Iterator[Sentence]]:
+    """Who says anything in a conversation, and its sentences, made as they are asked for: there may be many."""
     transcript = read_transcript(text)
-    masked = transcript.masked
-    is_marked = HIDDEN in masked or FILLER in masked
+    masked, utterances = transcript.masked, transcript.utterances
+    is_marked = HIDDEN in masked
+    places = [
+        (start, end, number)
+        for number, utterance in enumerate(utterances)
+        for block_start, block_end in utterance.blocks
+        for start, end in _cut(masked[block_start:block_end], block_start)
+        if not is_marked or HIDDEN not in masked[start:end]
+    ]
+    speakers = {utterances[number].speaker for number in {number for _, _, number in places}}
+    return speakers, _sentences(text, transcript, places)
+
+
+def _sentences(text: str, transcript: Transcript, places: list[tuple[int, int, int]]) -> Iterator[Sentence]:
+    """The sentences that stand from a place to another, each said in the utterance of a number."""
+    masked, utterances = transcript.masked, transcript.utterances
+    is_filled = FILLER in masked
     line, counted = 1, 0
-    found: list[Sentence] = []
-    for number, utterance in enumerate(transcript.utterances):
-        speaker, date = utterance.speaker, utterance.date
-        for block_start, block_end in utterance.blocks:
-            for start, end in _cut(masked[block_start:block_end], block_start):
-                words = masked[start:end]
-                if is_marked:
-                    if HIDDEN in words:
-                        continue
-                    words = words.replace(FILLER, "")
-                said = " ".join(words.split())
-                if said:
-                    line, counted = line + text.count("\n", counted, start), start
-                    found.append(Sentence(said, start, end, line, speaker, date, number))
-    return found
+    for start, end, number in places:
+        words = masked[start:end]
+        if is_filled:
+            words = words.replace(FILLER, "")
+        line += text.count("\n", counted, start)
+        counted = start
+        utterance = utterances[number]
+        yield Sentence(" ".join(words.split()), start, end, line, utterance.speaker, utterance.date, number)
 
 
 def _cut(block: str, offset: int) -> list[tuple[int, int]]:
