@@ -133,7 +133,7 @@ class _Speaker(NamedTuple):
 
 
 class _Forms(dict[str, tuple[tuple[str, ...], bool]]):
-    """What a word is in plain form where it does not begin a sentence, and whether it is somebody's or something's name.
+    """What a word is in plain form where it does not begin a sentence, and whether it is a name of any kind.
 
     Filled as words are asked for; numbers are not kept, as there is no end of them.
     """

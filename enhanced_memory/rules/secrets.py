@@ -317,7 +317,7 @@ def _is_disorder(signs: str) -> bool:
 def _bits(signs: str) -> float:
     """Shannon's entropy of the signs, in bits a sign."""
     times = Counter(signs).values()
-    return math.log2(len(signs)) - sum(map(operator.mul, times, map(math.log2, times))) / len(signs)
+    return math.log2(len(signs)) - math.fsum(map(operator.mul, times, map(math.log2, times))) / len(signs)
 
 
 def _in_small_letters(text: str) -> str:

@@ -1,6 +1,7 @@
 """The sentences of a conversation, each with its speaker, date and place.
 
-Above it lies `rules.extraction`, which judges them; below it `rules.transcript`, which knows the layout of the text.
+Above it lies `rules.extraction`, which judges them; below it `rules.transcript`, which knows the layout of the text,
+and `rules.words`.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from collections.abc import Iterator
 from typing import Final, NamedTuple
 
 from enhanced_memory.rules.transcript import FILLER, HIDDEN, Transcript, read_transcript
+from enhanced_memory.rules.words import word_set
 
 MAX_SENTENCE: Final = 400
 """Characters after which a sentence is cut at a space: what runs on longer, as dictation does, says several things."""
@@ -27,11 +29,11 @@ _END: Final = re.compile(
     r"|(?<=[\u3002\uff01\uff1f])[\u3002\uff01\uff1f]*+"
     rf"|(?:(?<=\A{HIDDEN})|(?<=[.!?]\s{HIDDEN})){HIDDEN}*+(?=\s+[A-Z]))"
 )
-"""Where a sentence ends; what must stand before is asked for after the first sign, since a set of signs is found fast."""
+"""Where a sentence ends. What must stand before is asked for after the first sign: a set of signs is found fast."""
 
-_ABBREVIATIONS: Final = frozenset(
-    "mr mrs ms dr prof st jr sr vs etc approx no fig inc ltd co dept jan feb mar apr jun jul aug sep sept oct nov dec"
-    .split()
+_ABBREVIATIONS: Final = word_set(
+    """mr mrs ms dr prof st jr sr vs etc approx no fig inc ltd co dept jan feb mar apr jun jul aug sep sept oct nov
+    dec"""
 )
 _ABBREVIATION: Final = re.compile(
     rf"(?:\A|[\s(])(?:{'|'.join(sorted(_ABBREVIATIONS))}|e\.g|i\.e|a\.m|p\.m|u\.s|u\.k|[A-Za-z])\.$", re.IGNORECASE
