@@ -5,10 +5,10 @@ from __future__ import annotations
 import itertools
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from functools import lru_cache, partial
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple
 
 from pydantic import Field
 
@@ -25,7 +25,7 @@ from enhanced_memory.rules.text import analyse_parts, analyse_prefix, observe
 from enhanced_memory.rules.tiers import relevance
 from enhanced_memory.rules.wording import is_code, question
 from enhanced_memory.shapes import TIERS, BranchName, EntityType, Found, FoundEntity, Fraction, Line, Tier
-from enhanced_memory.store.base import Entity, Filter, Hit, Match
+from enhanced_memory.store.base import Entity, Filter, Hit, Match, Outline
 
 if TYPE_CHECKING:
     from enhanced_memory.context import Context
@@ -67,8 +67,7 @@ _SHORT = 400
 """Characters of a text whose reading is kept: the reading of long ones would take gigabytes."""
 
 _read_short_line = lru_cache(16_384)(ranking.read_line)
-_read_title = lru_cache(16_384)(ranking.read_title)
-"""Observations and titles as the ranking sees them, kept by their text; about 2 KiB each."""
+"""Observations as the ranking sees them, kept by their text; about 2 KiB each."""
 
 
 @operation(writes=False, core=True, apart=True)
@@ -106,20 +105,22 @@ def search_nodes(
     asked = queries.parse(query)
     wanted = _filter(ctx, asked, entity_type, tier, namespaces, since, until)
     depth = offset + limit + 1
-    if asked.words or asked.phrases or asked.prefixes:
-        results = _matching(ctx, query, asked, wanted, ran, depth, explain, branch, min_relevance)
-        if not results and asked.phrases and asked.words:  # a question that quotes a title nobody wrote so
-            loosely = replace(asked, words=asked.words + asked.phrases, phrases=())
-            results = _matching(ctx, query, loosely, wanted, ran, depth, explain, branch, min_relevance)
-    elif query.strip() and not asked.filters and not asked.excluded:  # signs alone, which no memory can match
-        results = []
-    else:
-        results = _recent(ctx, wanted, depth, _test(ctx, asked, min_relevance))
+    find = partial(_results, ctx, query, asked, wanted, ran, depth, explain, branch, min_relevance)
+    results = find(ctx.store.entities.outlines)
     page = results[offset : offset + limit]
-    told = [_told(result, detail, several=bool(namespaces), explain=explain) for result in page]
+    entities = _entities(ctx, page)
+    if any(entity.damage != result.entity.damage for entity, result in zip(entities, page, strict=True)):
+        results = find(ctx.store.entities.by_ids)  # what is damaged is not in the outlines
+        page = results[offset : offset + limit]
+        entities = _entities(ctx, page)
+    several = bool(namespaces)
+    told = [
+        _told(entity, result, detail, several=several, explain=explain)
+        for entity, result in zip(entities, page, strict=True)
+    ]
     kept = len(told) if max_tokens is None else _within(told, max_tokens)
     if told and not kept:  # a page that gives nothing would never end; the rest of it is for open_nodes
-        told[0], kept = _told(page[0], "names", several=bool(namespaces), explain=False), 1
+        told[0], kept = _told(entities[0], page[0], "names", several=several, explain=False), 1
     ids = [result.entity.id for result in page[:kept]]
     ctx.store.entities.count_accesses(ids)
     reply: Found = {
@@ -160,14 +161,27 @@ def _mode(ctx: Context, wanted: str) -> str:
     return wanted
 
 
-@dataclass(frozen=True, slots=True)
-class _Result:
+_Seen = Entity | Outline
+"""What a search judges: entities, as a rule in outline."""
+
+_Reader = Callable[[Sequence[int]], Mapping[int, _Seen]]
+"""Reads those of some numbers that live."""
+
+
+class _Result(NamedTuple):
     """An entity, how it ranks, its score with what breaks ties, and its relevance now (0.1..1)."""
 
-    entity: Entity
+    entity: _Seen
     ranked: Ranked
     score: float
     relevance: float
+
+
+class _Reading(NamedTuple):
+    """What the ranking reads of an entity; `strip` is all of one that has a single short observation."""
+
+    title: ranking.Title
+    strip: ranking.Strip | None
 
 
 def _filter(
@@ -191,7 +205,37 @@ def _filter(
     )
 
 
+def _entities(ctx: Context, page: Sequence[_Result]) -> list[Entity]:
+    """The entities of these results, whole."""
+    whole = ctx.store.entities.by_ids([seen.id for seen, *_ in page if isinstance(seen, Outline)])
+    return [whole[seen.id] if isinstance(seen, Outline) else seen for seen, *_ in page]
+
+
 # ------------------------------------------------------------------------------------------------------- the ranking
+
+
+def _results(
+    ctx: Context,
+    query: str,
+    asked: queries.Query,
+    wanted: Filter,
+    mode: str,
+    depth: int,
+    explain: bool,
+    branch: str | None,
+    least: float | None,
+    read: _Reader,
+) -> list[_Result]:
+    """What is found, best first; candidates are read by `read`."""
+    if asked.words or asked.phrases or asked.prefixes:
+        found = _matching(ctx, query, asked, wanted, mode, depth, explain, branch, least, read)
+        if found or not (asked.phrases and asked.words):
+            return found
+        loosely = replace(asked, words=asked.words + asked.phrases, phrases=())  # it quotes a title nobody wrote so
+        return _matching(ctx, query, loosely, wanted, mode, depth, explain, branch, least, read)
+    if query.strip() and not asked.filters and not asked.excluded:  # signs alone, which no memory can match
+        return []
+    return _recent(ctx, wanted, depth, _test(ctx, asked, least))
 
 
 def _matching(
@@ -204,6 +248,7 @@ def _matching(
     explain: bool,
     branch: str | None,
     least: float | None,
+    read: _Reader,
 ) -> list[_Result]:
     """Entities that match, best first: rows of the index, judged again with the observations around them.
 
@@ -211,16 +256,16 @@ def _matching(
     """
     aside = {} if branch is None else _aside(ctx, branch, wanted)
     lines = {number: [_read_line(text) for text in entity.observations] for number, entity in aside.items()}
-    unindexed = Counter(token for read in lines.values() for line in read for token in line.counts)
+    unindexed = Counter(token for each in lines.values() for line in each for token in line.counts)
     terms, match = _looked_up(ctx, asked, unindexed)
     passes = _test(ctx, asked, least)
     hits = []
     if mode != "semantic":
-        hits = _gathered(ctx, partial(ctx.store.index.best, match, wanted), passes, depth)
+        hits = _gathered(partial(ctx.store.index.best, match, wanted), read, passes, depth)
     by_meaning = mode == "semantic" or (mode == "hybrid" and not all(is_code(word.text) for word in asked.words))
     vector = _vector(ctx, query, terms) if by_meaning else b""
     if vector:
-        likest = _gathered(ctx, partial(ctx.store.vectors.nearest, vector, wanted), passes, depth)
+        likest = _gathered(partial(ctx.store.vectors.nearest, vector, wanted), read, passes, depth)
         likeness = fusion.UNLIKE if hits else fusion.ALONE
         hits += [hit for hit in likest if hit.score >= likeness]
     else:
@@ -229,22 +274,22 @@ def _matching(
     for hit in hits:
         if hit.entity_id not in aside:
             slots.setdefault(hit.entity_id, []).append(hit.slot)
-    entities = ctx.store.entities.by_ids(list(slots))
+    entities: dict[int, _Seen] = {**read(list(slots))}
     in_sessions = [number for number, entity in entities.items() if entity.source_session is not None]
     windows = ctx.store.entities.beside(in_sessions, ranking.REACH)
     around = {number for window in windows.values() for number in window} - entities.keys() - aside.keys()
-    neighbours = ctx.store.entities.by_ids(sorted(around))
-    entities |= {number: entity for number, entity in neighbours.items() if _passes(ctx, entity, wanted)}
-    strips = _strips(entities, slots, windows, [term.token[:_GLANCE] for term in terms])
+    if around:
+        neighbours = read(sorted(around))
+        entities |= {number: entity for number, entity in neighbours.items() if _passes(ctx, entity, wanted)}
+    readings = {number: _reading(entity) for number, entity in entities.items()}
+    strips = _strips(entities, readings, slots, windows, [term.token[:_GLANCE] for term in terms])
     strips += [
-        ranking.Strip(number, [ranking.Place(number, at, line) for at, line in enumerate(read)])
-        for number, read in lines.items()
+        ranking.Strip(number, [ranking.Place(number, at, line) for at, line in enumerate(each)])
+        for number, each in lines.items()
     ]
     entities |= aside
-    titles = {
-        number: _read_title(entity.name, entity.entity_type, len(entity.observations))
-        for number, entity in entities.items()
-    }
+    titles = {number: reading.title for number, reading in readings.items()}
+    titles |= {number: _reading(entity).title for number, entity in aside.items()}
     found = ranking.score(terms, strips, titles, explain=explain) if mode != "semantic" else []
     if vector:
         found = fusion.fuse(found, terms, strips, titles, _likeness(ctx, vector, strips, entities))
@@ -266,7 +311,25 @@ def _matching(
     return sorted(results, key=lambda result: (-result.score, -result.entity.id))
 
 
-def _test(ctx: Context, asked: queries.Query, least: float | None) -> Callable[[Entity], bool] | None:
+def _reading(seen: _Seen) -> _Reading:
+    """What the ranking reads of an entity; kept with its outline."""
+    if not isinstance(seen, Outline):
+        return _read(seen)
+    if seen.reading is None:
+        seen.reading = _read(seen)
+    reading: _Reading = seen.reading
+    return reading
+
+
+def _read(seen: _Seen) -> _Reading:
+    texts = seen.observations
+    title = ranking.read_title(seen.name, seen.entity_type, len(texts))
+    if len(texts) != 1 or len(texts[0]) > _SHORT:
+        return _Reading(title, None)
+    return _Reading(title, ranking.Strip(seen.id, (ranking.Place(seen.id, 0, _read_line(texts[0])),)))
+
+
+def _test(ctx: Context, asked: queries.Query, least: float | None) -> Callable[[_Seen], bool] | None:
     """Whether an entity is relevant enough, has every phrase and nothing excluded; None where nothing of it is asked.
 
     What is damaged has no text to tell, but is told, so that its loss is noticed.
@@ -275,7 +338,7 @@ def _test(ctx: Context, asked: queries.Query, least: float | None) -> Callable[[
     if least is None and not texts:
         return None
 
-    def passes(entity: Entity) -> bool:
+    def passes(entity: _Seen) -> bool:
         if least is not None and not _is_relevant(ctx, entity, least):
             return False
         return not texts or entity.damage is not None or _keeps(entity, asked)
@@ -284,7 +347,7 @@ def _test(ctx: Context, asked: queries.Query, least: float | None) -> Callable[[
 
 
 def _gathered(
-    ctx: Context, look: Callable[[int], list[Hit]], passes: Callable[[Entity], bool] | None, depth: int
+    look: Callable[[int], list[Hit]], read: _Reader, passes: Callable[[_Seen], bool] | None, depth: int
 ) -> list[Hit]:
     """The best rows of the index, of entities that pass; looked for deeper while fewer than `depth` entities do."""
     rows = max(ranking.CANDIDATES, 2 * depth)
@@ -294,7 +357,7 @@ def _gathered(
     passed: dict[int, bool] = {}
     while True:
         unknown = {hit.entity_id for hit in hits} - passed.keys()
-        found = ctx.store.entities.by_ids(sorted(unknown))
+        found = read(sorted(unknown))
         passed |= {number: number in found and passes(found[number]) for number in unknown}
         enough = sum(passed.values()) >= depth
         if enough or len(hits) < rows or rows >= _DEEPEST:
@@ -340,7 +403,7 @@ def _vector(ctx: Context, query: str, terms: Sequence[ranking.Term]) -> bytes:
 
 
 def _likeness(
-    ctx: Context, vector: bytes, strips: Sequence[ranking.Strip], entities: dict[int, Entity]
+    ctx: Context, vector: bytes, strips: Sequence[ranking.Strip], entities: Mapping[int, _Seen]
 ) -> dict[tuple[int, int], float]:
     """The cosine to the query of every place in the strips that has a vector."""
     places = [(place.entity, place.position) for strip in strips for place in strip.places]
@@ -389,7 +452,8 @@ def _begun(ctx: Context, asked: queries.Query, known: Sequence[str]) -> list[str
 
 
 def _strips(
-    entities: Mapping[int, Entity],
+    entities: Mapping[int, _Seen],
+    readings: Mapping[int, _Reading],
     slots: Mapping[int, Sequence[int]],
     windows: Mapping[int, Sequence[int]],
     beginnings: Sequence[str],
@@ -404,7 +468,8 @@ def _strips(
         if number not in entities:
             continue
         if number not in windows:
-            strips += _laid_out(number, [(number, 0)], entities, slots, beginnings)
+            strip = readings[number].strip
+            strips += _laid_out(number, [(number, 0)], entities, slots, beginnings) if strip is None else [strip]
             continue
         entity = entities[number]
         session = sessions.setdefault((entity.namespace, entity.source_session or ""), set())
@@ -425,7 +490,7 @@ def _strips(
 def _laid_out(
     whole: object,
     starts: Sequence[tuple[int, int]],
-    entities: Mapping[int, Entity],
+    entities: Mapping[int, _Seen],
     slots: Mapping[int, Sequence[int]],
     beginnings: Sequence[str],
 ) -> list[ranking.Strip]:
@@ -481,13 +546,13 @@ def _glanced(text: str) -> tuple[str | None, ranking.Line]:
     return lowered if lowered.isascii() else None, ranking.Line({}, text.count(" ") // 2 + 1, observe(text).said)
 
 
-def _candidates(entity: Entity, slots: Sequence[int]) -> list[int]:
+def _candidates(entity: _Seen, slots: Sequence[int]) -> list[int]:
     """Places of the observations that the index found; of an entity found by its name, its first ones."""
     places = [place for slot in slots if slot and (place := entity.position(slot)) is not None]
     return places or (list(range(min(ranking.MANY, len(entity.observations)))) if slots else [])
 
 
-def _passes(ctx: Context, entity: Entity, wanted: Filter) -> bool:
+def _passes(ctx: Context, entity: _Seen, wanted: Filter) -> bool:
     """Whether an entity that the index did not find itself passes the filter."""
     return (
         entity.namespace in (wanted.namespaces or [ctx.store.namespace])
@@ -498,7 +563,7 @@ def _passes(ctx: Context, entity: Entity, wanted: Filter) -> bool:
     )
 
 
-def _keeps(entity: Entity, asked: queries.Query) -> bool:
+def _keeps(entity: _Seen, asked: queries.Query) -> bool:
     """Whether the entity has every phrase that was quoted and nothing that was excluded."""
     texts = [analyse_parts(text) for text in (entity.name, entity.entity_type, *entity.observations)]
     return all(_has(texts, phrase.tokens) for phrase in asked.phrases) and not any(
@@ -512,12 +577,12 @@ def _has(texts: Sequence[Sequence[str]], phrase: Sequence[str]) -> bool:
     return any(tuple(text[at : at + size]) == first for text in texts for at in range(len(text) - size + 1))
 
 
-def _relevance(ctx: Context, entity: Entity) -> float:
+def _relevance(ctx: Context, entity: _Seen) -> float:
     since = entity.last_confirmed or entity.created_at
     return relevance(entity.relevance_score, since, ctx.now, pinned=entity.always_include)
 
 
-def _is_relevant(ctx: Context, entity: Entity, least: float) -> bool:
+def _is_relevant(ctx: Context, entity: _Seen, least: float) -> bool:
     """Whether it is still this relevant, as the reply tells it."""
     return round(_relevance(ctx, entity), 4) >= least
 
@@ -525,9 +590,8 @@ def _is_relevant(ctx: Context, entity: Entity, least: float) -> bool:
 # ------------------------------------------------------------------------------------------------------- the telling
 
 
-def _told(result: _Result, detail: str, *, several: bool, explain: bool) -> FoundEntity:
+def _told(entity: Entity, result: _Result, detail: str, *, several: bool, explain: bool) -> FoundEntity:
     """One result, as much of it as was asked for."""
-    entity = result.entity
     matches = result.ranked.matches[:_MOST_MATCHES]
     told = FoundEntity(id=entity.id, name=entity.name, score=round(result.score, 4))
     if several:

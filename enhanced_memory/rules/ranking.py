@@ -271,21 +271,24 @@ def score(
     lengths = [place.line.length for strip in strips for place in strip.places]
     average = sum(lengths) / len(lengths) if any(lengths) else 1.0
     wholes: dict[object, dict[int, float]] = {}
-    lines: list[tuple[Place, object, float, bool, list[Reason]]] = []
-    for strip in strips:
-        places = strip.places
+    lines: list[tuple[Place, object, float, bool, tuple[Reason, ...]]] = []
+    for key, places in strips:
         met = [_met(numbers, place.line.counts) for place in places]
         if not any(met):
             continue
-        whole = wholes.setdefault(strip.whole, {})
-        for at, times in enumerate(_spread(places, met, whole, average)):
+        whole = wholes.get(key)
+        if whole is None:
+            whole = wholes[key] = {}
+        # Most memories hold one observation, which has no neighbours.
+        spread = _spread(places, met, whole, average) if len(met) > 1 else (_alone(places[0], met[0], whole, average),)
+        for at, times in enumerate(spread):
             if not times:
                 continue
             place, own = places[at], met[at]
             head = headed.get(place.entity)
             if not own and not place.line.said and (head is None or not head.times):
                 continue
-            reasons = _reasons(terms, places, met, at, average) if explain else []
+            reasons = _reasons(terms, places, met, at, average) if explain else ()
             named = False
             for number, counts in own:
                 if counts[0] and terms[number].is_name:
@@ -295,15 +298,18 @@ def score(
                 reasons += head.reasons
                 for number, value in head.times.items():
                     times[number] = times.get(number, 0.0) + value
-            lines.append((place, strip.whole, _worth(gains, times), named, reasons))
+            lines.append((place, key, _worth(gains, times), named, reasons))
     best = max([line[2] for line in lines] + [head.worth for head in headed.values()], default=0.0) or 1.0
     worths = {key: _worth(gains, times) for key, times in wholes.items()}
     best_whole = max(worths.values(), default=0.0) or 1.0
     matches: dict[int, list[Match]] = {}
     for place, key, worth, named, reasons in lines:
         text, gain, around = worth / best, NAMED * named, WHOLE * worths[key] / best_whole
-        match = Match(place.position, text + gain + around, text, gain, around, tuple(reasons))
-        matches.setdefault(place.entity, []).append(match)
+        match = Match(place.position, text + gain + around, text, gain, around, reasons)
+        if place.entity in matches:
+            matches[place.entity].append(match)
+        else:
+            matches[place.entity] = [match]
     found: list[Found] = []
     for entity, called in titles.items():
         ranked = matches.get(entity, [])
@@ -312,8 +318,8 @@ def score(
         head = headed.get(entity, _NO_HEAD)
         if ranked or head.worth:
             value = max(head.worth / best + NAMED * head.named, pooled(ranked, called.observations))
-            found.append(Found(entity, value + CALLED * head.called, tuple(ranked), tuple(head.reasons)))
-    return sorted(found, key=lambda each: (-each.score, -each.entity))
+            found.append(Found(entity, value + CALLED * head.called, tuple(ranked), head.reasons))
+    return sorted(found, key=_highest_first)
 
 
 def tie_break(relevance: float, age_days: float, pinned: bool) -> float:
@@ -349,10 +355,10 @@ class _Head(NamedTuple):
     worth: float
     named: bool
     called: bool
-    reasons: list[Reason]
+    reasons: tuple[Reason, ...]
 
 
-_NO_HEAD: Final = _Head({}, 0.0, False, False, [])
+_NO_HEAD: Final = _Head({}, 0.0, False, False, ())
 
 _Met = list[tuple[int, tuple[int, int, int]]]
 """Numbers and counts of the terms a line has."""
@@ -360,6 +366,10 @@ _Met = list[tuple[int, tuple[int, int, int]]]
 
 def _best_first(match: Match) -> tuple[float, int]:
     return -match.score, match.position
+
+
+def _highest_first(found: Found) -> tuple[float, int]:
+    return -found.score, -found.entity
 
 
 def _worth(gains: Sequence[float], times: Mapping[int, float]) -> float:
@@ -395,7 +405,17 @@ def _head(
                 named = named or (where == "name" and terms[number].is_name)
                 if explain:
                     reasons.append(Reason(token, where, often))
-    return _Head(times, _worth(gains, times), named, called, reasons)
+    return _Head(times, _worth(gains, times), named, called, tuple(reasons))
+
+
+def _alone(place: Place, met: _Met, whole: dict[int, float], average: float) -> dict[int, float]:
+    """How often a line without neighbours has each term, as `_spread` tells it; adds all to `whole`."""
+    norm = 1.0 - LENGTH + LENGTH * place.line.length / average
+    own: dict[int, float] = {}
+    for number, (who, stated, asked) in met:
+        whole[number] = whole.get(number, 0.0) + (stated + asked)
+        own[number] = (stated + asked * ASKED) / norm + IN_WHO * who
+    return own
 
 
 def _spread(
@@ -424,7 +444,7 @@ def _spread(
 
 def _reasons(
     terms: Sequence[Term], places: Sequence[Place], met: Sequence[_Met], at: int, average: float
-) -> list[Reason]:
+) -> tuple[Reason, ...]:
     """Why the line at one place of a strip matched: what `_spread` gives it."""
     reasons: list[Reason] = []
     for near in range(max(0, at - REACH), min(len(places), at + REACH + 1)):
@@ -434,7 +454,7 @@ def _reasons(
             if times := given.get(number):
                 where = ("before" if near < at else "after") if near != at else _column(who, stated)
                 reasons.append(Reason(terms[number].token, where, times))
-    return reasons
+    return tuple(reasons)
 
 
 def _column(who: int, stated: int) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol, TypeVar
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 T = TypeVar("T")
 
@@ -37,8 +37,30 @@ class Helpers(Protocol):
         """
 
 
+class _Placed:
+    """What has observations, each with a place in the index."""
+
+    __slots__ = ()
+
+    observations: tuple[str, ...]
+    slots: tuple[int, ...] | None
+
+    def slot(self, position: int) -> int:
+        """The place in the index of the observation at `position`."""
+        return position + 1 if self.slots is None else self.slots[position]
+
+    def position(self, slot: int) -> int | None:
+        """Where the observation indexed at `slot` stands in `observations`, or None if it is no longer there."""
+        if self.slots is None:
+            return slot - 1 if 1 <= slot <= len(self.observations) else None
+        try:
+            return self.slots.index(slot)
+        except ValueError:
+            return None
+
+
 @dataclass(frozen=True, slots=True)
-class Entity:
+class Entity(_Placed):
     """A memory as it stands. Times are UTC ISO 8601; `stored_bytes` and `original_bytes` are those of the content."""
 
     id: int
@@ -77,18 +99,29 @@ class Entity:
         """Share of the content's bytes that compression saves: 0 none, towards 1 all. Over compact JSON."""
         return max(0.0, 1 - self.stored_bytes / self.original_bytes) if self.original_bytes else 0.0
 
-    def slot(self, position: int) -> int:
-        """The place in the index of the observation at `position`."""
-        return position + 1 if self.slots is None else self.slots[position]
 
-    def position(self, slot: int) -> int | None:
-        """Where the observation indexed at `slot` stands in `observations`, or None if it is no longer there."""
-        if self.slots is None:
-            return slot - 1 if 1 <= slot <= len(self.observations) else None
-        try:
-            return self.slots.index(slot)
-        except ValueError:
-            return None
+@dataclass(slots=True, eq=False)
+class Outline(_Placed):
+    """What a search judges an entity by: the same object again for as long as none of it changes.
+
+    `reading` is for whoever judges it: what they made of it, kept as long as the outline itself.
+    """
+
+    id: int
+    namespace: str
+    name: str
+    entity_type: str
+    observations: tuple[str, ...]
+    tier: str
+    always_include: bool
+    relevance_score: float
+    source_session: str | None
+    last_confirmed: str | None
+    created_at: str
+    updated_at: str
+    slots: tuple[int, ...] | None = None
+    damage: str | None = None
+    reading: Any = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,8 +256,7 @@ class Filter:
     until: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Hit:
+class Hit(NamedTuple):
     """An indexed row that matched: the entity, the place (0 is name and type), and its score, higher is better."""
 
     entity_id: int
@@ -420,6 +452,9 @@ class Entities(Protocol):
 
     def by_ids(self, ids: Sequence[int]) -> dict[int, Entity]:
         """Those of `ids` that live, in whatever namespace, by number."""
+
+    def outlines(self, ids: Sequence[int]) -> dict[int, Outline]:
+        """The same in outline, read in half the time; damage to what an outline leaves out is not seen."""
 
     def page(self, after: int, limit: int, entity_type: str | None = None) -> list[Entity]:
         """Up to `limit` entities numbered above `after`, in that order."""
