@@ -262,6 +262,9 @@ def _analysed(chunk: str) -> _Chunk:
     if chunk.isascii() and chunk.isalpha() and (chunk.islower() or chunk.istitle()):  # most words, in short
         word = (stem(chunk[:MAX_TOKEN].lower()),)
         return _Chunk(() if chunk.lower() in STOP_WORDS else word, (), word)
+    if chunk.isascii() and chunk.isdigit():
+        number = (chunk[:MAX_TOKEN],)
+        return _Chunk(number, (), number)
     spelled = _SPELLED.get(chunk[-1], "")
     chunk = _CLITIC.sub("", chunk.rstrip("+#"))
     if "'" in chunk and (contracted := chunk.replace("'", "").lower()) in STOP_WORDS:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import sqlite3
 import string
 from pathlib import Path
 from typing import Any
@@ -201,8 +202,12 @@ def test_masking_can_be_switched_off(tmp_path: Path) -> None:
     assert (reply["secrets"], "4111 1111" in texts(reply)) == ({}, True)
 
 
-def test_more_facts_than_an_entity_holds_are_refused_and_none_is_stored(ask: Any) -> None:
-    talk = "\n".join(f"I always use tool{n} on server{n * 3} for project{n * 7}." for n in range(10_001))
-    reply = ask("auto_extract_facts", conversation_text=talk)
-    assert reply["code"] == "too_large"
-    assert ask("get_memory_status")["total_entities"] == 0
+def test_where_one_speakers_facts_cannot_be_added_nothing_of_the_others_is_stored(
+    ask: Any, service: MemoryDBService
+) -> None:
+    ask("auto_extract_facts", conversation_text="Bob: I prefer tea.", session_id="s1")
+    with sqlite3.connect(service.settings.db_path) as db:
+        db.execute("UPDATE entities SET compressed_data = x'00'")
+    talk = "Ann: I prefer water.\nBob: I prefer coffee."
+    assert ask("auto_extract_facts", conversation_text=talk, session_id="s1")["code"] == "corrupt"
+    assert ask("get_memory_status")["total_entities"] == 1
