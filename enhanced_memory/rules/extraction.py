@@ -226,7 +226,7 @@ def _statements(text: str, least: float) -> Iterator[_Statement]:
     for sentence in sentences:
         said = sentence.text
         if sentence.utterance != number:
-            yield from _weighed(utterance, who)
+            yield from _weighed(utterance)
             utterance = []
             number = sentence.utterance
             who = traits[sentence.speaker]
@@ -249,10 +249,12 @@ def _statements(text: str, least: float) -> Iterator[_Statement]:
             asking = said
         elif reading.tokens:
             statement = _judge(sentence, reading, who, new, asked, least, first=first)
-            if statement is not None:
+            if statement is not None and who.to_assistant:
+                yield statement  # nothing else that is said weighs it
+            elif statement is not None:
                 utterance.append(statement)
             first = False
-    yield from _weighed(utterance, who)
+    yield from _weighed(utterance)
 
 
 def _traits(speaker: str | None) -> _Speaker:
@@ -266,13 +268,13 @@ def _names(speakers: set[str]) -> frozenset[str]:
     return frozenset(name[:length] for name in names for length in range(min(3, len(name)), len(name) + 1))
 
 
-def _weighed(utterance: list[_Statement], who: _Speaker) -> list[_Statement]:
-    """What somebody says in one go, all but the best having become less telling.
+def _weighed(utterance: list[_Statement]) -> list[_Statement]:
+    """What somebody says to others in one go, all but the best having become less telling.
 
-    Plain rules, needs, decisions and preferences keep their points, and so does what a user tells an assistant:
+    Plain rules, needs, decisions and preferences keep their points. What a user tells an assistant does not come here:
     people tell each other stories, but an assistant what it is to know.
     """
-    if len(utterance) > 1 and not who.to_assistant:
+    if len(utterance) > 1:
         others = [each for each in utterance if not each.standing]
         best = max(others, key=lambda each: each.points, default=None)
         for each in others:

@@ -183,8 +183,14 @@ def observe(observation: str) -> Observed:
     has_end = ":" in start or ">" in start or "\uff1a" in start
     label = _LABEL.match(start, after) if has_end else None
     if label:
-        return Observed(analyse(label["who"]), True, date + observation[label.end() :].lstrip())
+        return Observed([*_analysed_name(label["who"])], True, date + observation[label.end() :].lstrip())
     return Observed(_subject(start[after:]), False, observation)
+
+
+@lru_cache(maxsize=4_096)
+def _analysed_name(who: str) -> tuple[str, ...]:
+    """The tokens of a speaker's name, who seldom says one thing only."""
+    return tuple(analyse(who))
 
 
 def without_stamp(text: str) -> str:
