@@ -42,11 +42,34 @@ _PASSED_OVER: Final = object()
 # --------------------------------------------------------------------------------------------------------- messages
 
 
+class Spelled(dict[str, Any]):
+    """A message most of which is JSON text already: the members of the object `text`, which come behind the first."""
+
+    def __init__(self, text: bytes, **first: Any) -> None:
+        """`text` is an object with members, as `encode` writes it; `first` and what is set later are other members."""
+        super().__init__(first)
+        self.text = text
+        self._first = len(first)
+
+    def encode(self) -> bytes:
+        """As `wire.encode` would write it whole: `first`, the text, what was set later."""
+        members = [_ENCODER.encode({key: value})[1:-1].encode() for key, value in self.items()]
+        members.insert(self._first, self.text.strip()[1:-1])
+        return b"{" + b",".join(members) + b"}\n"
+
+    def whole(self) -> dict[str, Any]:
+        """The message without the text: all of its members."""
+        members = list(self.items())
+        return {**dict(members[: self._first]), **json.loads(self.text), **dict(members[self._first :])}
+
+
 def encode(message: Mapping[str, Any]) -> bytes:
     """`message` as one line of compact JSON in UTF-8, newline included.
 
     Raises: ValueError, TypeError: it is not JSON data (NaN, a lone surrogate, a set, ...).
     """
+    if isinstance(message, Spelled):
+        return message.encode()
     return _ENCODER.encode(message).encode() + b"\n"
 
 

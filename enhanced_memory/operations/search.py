@@ -22,10 +22,10 @@ from enhanced_memory.rules import query as queries
 from enhanced_memory.rules.budget import tokens_of
 from enhanced_memory.rules.ranking import Found as Ranked
 from enhanced_memory.rules.text import analyse_parts, analyse_prefix, observe
-from enhanced_memory.rules.tiers import relevance
+from enhanced_memory.rules.tiers import faded, relevance
 from enhanced_memory.rules.wording import is_code, question
 from enhanced_memory.shapes import TIERS, BranchName, EntityType, Found, FoundEntity, Fraction, Line, Tier
-from enhanced_memory.store.base import Entity, Filter, Hit, Match, Outline
+from enhanced_memory.store.base import Details, Entity, Filter, Hit, Match, Outline
 
 if TYPE_CHECKING:
     from enhanced_memory.context import Context
@@ -108,19 +108,19 @@ def search_nodes(
     find = partial(_results, ctx, query, asked, wanted, ran, depth, explain, branch, min_relevance)
     results = find(ctx.store.entities.outlines)
     page = results[offset : offset + limit]
-    entities = _entities(ctx, page)
-    if any(entity.damage != result.entity.damage for entity, result in zip(entities, page, strict=True)):
-        results = find(ctx.store.entities.by_ids)  # what is damaged is not in the outlines
+    details = _details(ctx, page)
+    if any(each.damage not in (None, result.entity.damage) for each, result in zip(details, page, strict=True)):
+        results = find(ctx.store.entities.by_ids)  # an outline overlooked it
         page = results[offset : offset + limit]
-        entities = _entities(ctx, page)
+        details = _details(ctx, page)
     several = bool(namespaces)
     told = [
-        _told(entity, result, detail, several=several, explain=explain)
-        for entity, result in zip(entities, page, strict=True)
+        _told(result, each, detail, several=several, explain=explain)
+        for result, each in zip(page, details, strict=True)
     ]
     kept = len(told) if max_tokens is None else _within(told, max_tokens)
     if told and not kept:  # a page that gives nothing would never end; the rest of it is for open_nodes
-        told[0], kept = _told(entities[0], page[0], "names", several=several, explain=False), 1
+        told[0], kept = _told(page[0], details[0], "names", several=several, explain=False), 1
     ids = [result.entity.id for result in page[:kept]]
     ctx.store.entities.count_accesses(ids)
     reply: Found = {
@@ -178,10 +178,15 @@ class _Result(NamedTuple):
 
 
 class _Reading(NamedTuple):
-    """What the ranking reads of an entity; `strip` is all of one that has a single short observation."""
+    """What the ranking reads of an entity; `strip` is all of one that has a single short observation.
+
+    `confirmed` is when it last was, or else when it was created; `updated` when it last changed.
+    """
 
     title: ranking.Title
     strip: ranking.Strip | None
+    confirmed: datetime
+    updated: datetime
 
 
 def _filter(
@@ -205,10 +210,15 @@ def _filter(
     )
 
 
-def _entities(ctx: Context, page: Sequence[_Result]) -> list[Entity]:
-    """The entities of these results, whole."""
-    whole = ctx.store.entities.by_ids([seen.id for seen, *_ in page if isinstance(seen, Outline)])
-    return [whole[seen.id] if isinstance(seen, Outline) else seen for seen, *_ in page]
+def _details(ctx: Context, page: Sequence[_Result]) -> list[Details]:
+    """What is told of these results beside what they were judged by."""
+    found = ctx.store.entities.details([seen.id for seen, *_ in page if isinstance(seen, Outline)])
+    return [
+        found[seen.id]
+        if isinstance(seen, Outline)
+        else Details(seen.version, seen.branch, seen.access_count, seen.last_accessed, seen.damage)
+        for seen, *_ in page
+    ]
 
 
 # ------------------------------------------------------------------------------------------------------- the ranking
@@ -288,8 +298,8 @@ def _matching(
         for number, each in lines.items()
     ]
     entities |= aside
+    readings |= {number: _reading(entity) for number, entity in aside.items()}
     titles = {number: reading.title for number, reading in readings.items()}
-    titles |= {number: _reading(entity).title for number, entity in aside.items()}
     found = ranking.score(terms, strips, titles, explain=explain) if mode != "semantic" else []
     if vector:
         found = fusion.fuse(found, terms, strips, titles, _likeness(ctx, vector, strips, entities))
@@ -304,9 +314,10 @@ def _matching(
     now = datetime.fromisoformat(ctx.now)
     for ranked in found:
         entity = entities[ranked.entity]
-        relevant = _relevance(ctx, entity)
-        age_s = (now - datetime.fromisoformat(entity.updated_at)).total_seconds()
-        tie = ranking.tie_break(relevant, age_s / _SECONDS_A_DAY, entity.always_include)
+        _, _, confirmed, updated = readings[ranked.entity]
+        pinned = entity.always_include
+        relevant = 1.0 if pinned else faded(entity.relevance_score, (now - confirmed).total_seconds())
+        tie = ranking.tie_break(relevant, (now - updated).total_seconds() / _SECONDS_A_DAY, pinned)
         results.append(_Result(entity, ranked, ranked.score + tie, relevant))
     return sorted(results, key=lambda result: (-result.score, -result.entity.id))
 
@@ -323,10 +334,15 @@ def _reading(seen: _Seen) -> _Reading:
 
 def _read(seen: _Seen) -> _Reading:
     texts = seen.observations
-    title = ranking.read_title(seen.name, seen.entity_type, len(texts))
-    if len(texts) != 1 or len(texts[0]) > _SHORT:
-        return _Reading(title, None)
-    return _Reading(title, ranking.Strip(seen.id, (ranking.Place(seen.id, 0, _read_line(texts[0])),)))
+    strip = None
+    if len(texts) == 1 and len(texts[0]) <= _SHORT:
+        strip = ranking.Strip(seen.id, (ranking.Place(seen.id, 0, _read_line(texts[0])),))
+    return _Reading(
+        ranking.read_title(seen.name, seen.entity_type, len(texts)),
+        strip,
+        datetime.fromisoformat(seen.last_confirmed or seen.created_at),
+        datetime.fromisoformat(seen.updated_at),
+    )
 
 
 def _test(ctx: Context, asked: queries.Query, least: float | None) -> Callable[[_Seen], bool] | None:
@@ -590,8 +606,9 @@ def _is_relevant(ctx: Context, entity: _Seen, least: float) -> bool:
 # ------------------------------------------------------------------------------------------------------- the telling
 
 
-def _told(entity: Entity, result: _Result, detail: str, *, several: bool, explain: bool) -> FoundEntity:
+def _told(result: _Result, details: Details, detail: str, *, several: bool, explain: bool) -> FoundEntity:
     """One result, as much of it as was asked for."""
+    entity = result.entity
     matches = result.ranked.matches[:_MOST_MATCHES]
     told = FoundEntity(id=entity.id, name=entity.name, score=round(result.score, 4))
     if several:
@@ -621,12 +638,12 @@ def _told(entity: Entity, result: _Result, detail: str, *, several: bool, explai
     else:
         told["observations"] = list(entity.observations)
     told["tier"] = entity.tier
-    told["version"] = entity.version
-    told["branch"] = entity.branch
+    told["version"] = details.version
+    told["branch"] = details.branch
     told["relevance_score"] = round(result.relevance, 4)
-    told["access_count"] = entity.access_count
+    told["access_count"] = details.access_count
     told["created"] = entity.created_at
-    told["accessed"] = entity.last_accessed
+    told["accessed"] = details.last_accessed
     told["matches"] = [{"index": match.position, "score": round(match.score, 4)} for match in matches]
     return told
 

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from enhanced_memory.errors import Corrupt
 from enhanced_memory.shapes import EntityDetails, GraphEntity, Relation, RelationFields
-from enhanced_memory.store.base import Edge, Entity
+from enhanced_memory.store.base import Edge, Entity, Outline
 
 
-def damaged(entity: Entity) -> Corrupt:
+def damaged(entity: Entity | Outline) -> Corrupt:
     """The error of an entity whose content cannot be read."""
     return Corrupt(
         f"{entity.name!r} cannot be read: {entity.damage}",

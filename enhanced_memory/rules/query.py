@@ -19,9 +19,10 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Final
 
-from enhanced_memory.rules.text import analyse, analyse_parts, analyse_prefix, is_single_sign, is_stop_word
+from enhanced_memory.rules.text import MAX_TOKEN, analyse, analyse_parts, analyse_prefix, is_single_sign, is_stop_word
 from enhanced_memory.shapes import TIERS
 
 _QUOTES: Final = str.maketrans(dict.fromkeys("\u201c\u201d\u201e\u201f\u00ab\u00bb", '"'))
@@ -110,10 +111,7 @@ class _Reading:
             self.texts.append(text)
 
     def tree(self) -> Query:
-        words: list[Term] = []
-        for text in self.texts:
-            if not is_stop_word(text):
-                _append(words, text, analyse(text))
+        words = [term for term in map(_word, self.texts) if term is not None]
         if not (words or self.phrases or self.prefixes):
             for text in self.texts:
                 _append(words, text, analyse(text))
@@ -198,6 +196,19 @@ def _filter(key: str, value: str) -> Filter | None:
     if key in ("since", "until") and resolve_time(value, _SOME_TIME) is not None:
         return Filter(key, value)
     return None
+
+
+def _word(text: str) -> Term | None:
+    """A word as a term; None if it has no tokens, or says nothing by itself."""
+    return _known_word(text) if len(text) <= MAX_TOKEN else _read_word(text)
+
+
+def _read_word(text: str) -> Term | None:
+    tokens = () if is_stop_word(text) else tuple(analyse(text))
+    return Term(text, tokens) if tokens else None
+
+
+_known_word = lru_cache(4_096)(_read_word)
 
 
 def _append(terms: list[Term], text: str, tokens: list[str]) -> None:

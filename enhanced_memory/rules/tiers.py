@@ -46,9 +46,12 @@ def relevance(score: float, since: str, now: str, *, pinned: bool) -> float:
 
     `since` and `now` are ISO 8601 times; a `since` in the future counts as now.
     """
-    if pinned:
-        return 1.0
-    return max(_FLOOR, float(score * 0.5 ** (_days(since, now) / _HALVES_EVERY_DAYS)))
+    return 1.0 if pinned else faded(score, (_moment(now) - _moment(since)).total_seconds())
+
+
+def faded(score: float, seconds: float) -> float:
+    """The same of one that is not pinned, so many seconds after it was confirmed or created."""
+    return max(_FLOOR, float(score * 0.5 ** (max(0.0, seconds) / _SECONDS_A_DAY / _HALVES_EVERY_DAYS)))
 
 
 def has_decayed(relevant: float) -> bool:

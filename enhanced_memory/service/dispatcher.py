@@ -164,11 +164,15 @@ class MemoryDBService:
         """The reply to one request: {"success": True, ...} or {"success": False, "error", "code", ...}; never raises.
 
         The request: method, params = {}, id, namespace = "default", client, request_id. `id` is echoed. `gone` tells
-        whether whoever asked has left.
+        whether whoever asked has left; whoever gives it sends the reply on, which may be `wire.Spelled`.
         """
         began = time.perf_counter()
         try:
-            reply = {"success": True, **self._answer(wire.as_request(request), gone)}
+            result = self._answer(wire.as_request(request), gone)
+            if gone is not None and isinstance(result, wire.Spelled):
+                reply: dict[str, Any] = wire.Spelled(result.text, success=True)
+            else:
+                reply = {"success": True, **_whole(result)}
         except Exception as error:
             reply = self._failure(error)
         return self._finished(request, reply, began)
@@ -315,11 +319,12 @@ class MemoryDBService:
 
     def _ask(self, caller: Caller, method: str, params: Mapping[str, Any]) -> dict[str, Any]:
         """Another operation's result, for an operation that is made of others. Raises what it raises."""
-        return self._carried_out(find(method), caller, params, None)
+        return _whole(self._carried_out(find(method), caller, params, None))
 
     def _carried_out(
         self, declared: Operation, caller: Caller, params: Mapping[str, Any], request_id: str | None
     ) -> dict[str, Any]:
+        """The operation's result, which is `wire.Spelled` where another process gave it. Raises what it raises."""
         arguments = declared.check(params)
         if declared.long:
             with self.running.begun(declared.name, caller.namespace) as note:
@@ -334,7 +339,7 @@ class MemoryDBService:
             context = Context(cast(Transaction, None), "", caller, self._service)
             return dict(declared.handler(context, **arguments))
         if not declared.writes:
-            if declared.apart and (found := self._answered_apart(declared, caller, params)) is not None:
+            if declared.apart and (found := self._answered_apart(declared, caller, arguments)) is not None:
                 return found
             return dict(self._read(caller, lambda ctx: declared.handler(ctx, **arguments)))
         key = _key(declared, params, request_id)
@@ -345,17 +350,17 @@ class MemoryDBService:
         more = _more(declared, arguments, done)
         return done[0] if more is None else self._completed(more, caller, done[0], key)
 
-    def _answered_apart(self, declared: Operation, caller: Caller, params: Mapping[str, Any]) -> dict[str, Any] | None:
+    def _answered_apart(self, declared: Operation, caller: Caller, arguments: Mapping[str, Any]) -> wire.Spelled | None:
         """The result as a reading process gives it, if there is other work to do here and one can tell; else None."""
         if self._readers is None or self.meaning is not None or self._store.read_only:
             return None
         if not (self._store.is_reading or self._store.is_writing):
             return None
-        answer = self._readers.answer(caller, declared.name, params, self.settings.operation_timeout_s)
+        answer = self._readers.answer(caller, declared.name, arguments, self.settings.operation_timeout_s)
         if answer is None:
             return None
         self._store.count_accesses(answer.accessed)
-        return answer.result
+        return wire.Spelled(answer.result)
 
     def _completed(
         self,
@@ -435,6 +440,11 @@ class MemoryDBService:
                 f"request_id: must be a string of 1 to {wire.MAX_LABEL} characters", details={"path": "request_id"}
             )
         return given
+
+
+def _whole(result: dict[str, Any]) -> dict[str, Any]:
+    """The result with all its members at hand."""
+    return result.whole() if isinstance(result, wire.Spelled) else result
 
 
 def _started(work: Callable[[], None]) -> bool:

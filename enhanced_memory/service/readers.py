@@ -45,9 +45,9 @@ _GRACE_S: Final = 1.0
 
 @dataclass(frozen=True)
 class Answer:
-    """What an operation gave, and the entities that were read for it."""
+    """What an operation gave, an object as JSON text, and the entities that were read for it."""
 
-    result: dict[str, Any]
+    result: bytes
     accessed: list[int]
 
 
@@ -96,8 +96,9 @@ class Readers:
             self._free.put(_Process(pid, ours, ours.makefile("rb")))
             self._alive += 1
 
-    def answer(self, caller: Caller, method: str, params: Mapping[str, Any], timeout_s: float) -> Answer | None:
-        """What the operation gives; None: they cannot tell, and whoever asks has to find out without them.
+    def answer(self, caller: Caller, method: str, arguments: Mapping[str, Any], timeout_s: float) -> Answer | None:
+        """What the operation gives for arguments that were checked; None: they cannot tell, and whoever asks has to find
+        out without them.
 
         Raises: Busy: its turn did not come in time.
         """
@@ -112,12 +113,12 @@ class Readers:
                 process = self._free.get_nowait()
             except queue.Empty:  # it was lost, and its place was not
                 return None
-            request = {"method": method, "params": params, "namespace": caller.namespace, "timeout_s": timeout_s}
+            request = {"method": method, "arguments": arguments, "namespace": caller.namespace, "timeout_s": timeout_s}
             reply = self._sent(process, wire.encode(request), timeout_s)()
             if reply is None:
                 return None
             self._answered += 1  # threads may count past one another; it is told, and nothing depends on it
-            return Answer(reply["result"], reply["accessed"])
+            return Answer(reply["text"], reply["accessed"])
         finally:
             self._places.leave()
 
@@ -168,6 +169,10 @@ class Readers:
                 if not answer.endswith(b"\n"):
                     raise ConnectionError("it has ended")
                 reply: dict[str, Any] = json.loads(answer)
+                if "bytes" in reply:
+                    reply["text"] = process.replies.read(reply["bytes"])
+                    if len(reply["text"]) != reply["bytes"]:
+                        raise ConnectionError("it has ended")
             except (OSError, ValueError) as error:  # it is gone, or too slow, or does not answer in JSON
                 log.warning("reading process %d is given up: %s", process.pid, error or type(error).__name__)
                 with self._lock:
@@ -227,22 +232,23 @@ def _serve(line: socket.socket, settings: Settings) -> None:
     for request in line.makefile("rb"):
         asked = json.loads(request)
         reply: dict[str, Any] = {"failed": True}
+        text = b""
         with contextlib.suppress(Exception):  # the daemon tries the same itself, and tells its caller
             snapshots = snapshots or Snapshots(settings.db_path, WordAnalyser())
             if "task" in asked:
                 reply = {"made": snapshots.do(asked["task"], asked["data"], asked["timeout_s"])}
             else:
-                reply = _answered(snapshots, service, asked)
-        line.sendall(wire.encode(reply))
+                reply, text = _answered(snapshots, service, asked)
+        line.sendall(wire.encode(reply) + text)
 
 
 def _not_here(*_: Any, **__: Any) -> NoReturn:
     raise NotImplementedError("only the daemon can do that")
 
 
-def _answered(snapshots: Snapshots, service: Service, asked: Mapping[str, Any]) -> dict[str, Any]:
-    declared = find(asked["method"])
-    arguments = declared.check(asked["params"])
+def _answered(snapshots: Snapshots, service: Service, asked: Mapping[str, Any]) -> tuple[dict[str, Any], bytes]:
+    """The reply, and what the operation gives as JSON text, which follows it as it is: so nobody reads it on its way."""
+    declared, arguments = find(asked["method"]), asked["arguments"]
     caller = Caller(asked["namespace"])
     snapshots.accessed.clear()
     result = snapshots.read(
@@ -250,4 +256,5 @@ def _answered(snapshots: Snapshots, service: Service, asked: Mapping[str, Any]) 
         caller.namespace,
         asked["timeout_s"],
     )
-    return {"result": result, "accessed": snapshots.accessed}
+    text = wire.encode(result)
+    return {"accessed": snapshots.accessed, "bytes": len(text)}, text

@@ -124,6 +124,16 @@ class Outline(_Placed):
     reading: Any = None
 
 
+class Details(NamedTuple):
+    """What is told of an entity beside its outline; `damage` is what reading it whole would find."""
+
+    version: int
+    branch: str
+    access_count: int
+    last_accessed: str
+    damage: str | None
+
+
 @dataclass(frozen=True, slots=True)
 class Draft:
     """A new entity before it has a number."""
@@ -454,7 +464,10 @@ class Entities(Protocol):
         """Those of `ids` that live, in whatever namespace, by number."""
 
     def outlines(self, ids: Sequence[int]) -> dict[int, Outline]:
-        """The same in outline, read in half the time; damage to what an outline leaves out is not seen."""
+        """The same in outline, read in half the time; damage that `details` sees may be overlooked."""
+
+    def details(self, ids: Sequence[int]) -> dict[int, Details]:
+        """What outlines leave out of the entities of `ids`, which live."""
 
     def page(self, after: int, limit: int, entity_type: str | None = None) -> list[Entity]:
         """Up to `limit` entities numbered above `after`, in that order."""

@@ -11,13 +11,23 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from enhanced_memory.errors import Corrupt
-from enhanced_memory.store.base import Change, Draft, Entity, Filter, Outline, Overview, PastVersion, Statistics
+from enhanced_memory.store.base import (
+    Change,
+    Details,
+    Draft,
+    Entity,
+    Filter,
+    Outline,
+    Overview,
+    PastVersion,
+    Statistics,
+)
 from enhanced_memory.store.sqlite.contents import Packed
 from enhanced_memory.store.sqlite.drafts import Ready, make_ready
 from enhanced_memory.store.sqlite.filters import conditions, marks
 from enhanced_memory.store.sqlite.indexing import label_fields, observation_fields, row_number
 from enhanced_memory.store.sqlite.relations import SQLiteRelations
-from enhanced_memory.store.sqlite.rows import OUTLINE, SELECT
+from enhanced_memory.store.sqlite.rows import DETAILS, OUTLINE, SELECT
 from enhanced_memory.store.sqlite.scope import Scope
 from enhanced_memory.store.sqlite.vectors import forget, forget_all
 from enhanced_memory.store.sqlite.versions import SQLiteVersions
@@ -125,13 +135,23 @@ class SQLiteEntities:
         return found
 
     def outlines(self, ids: Sequence[int]) -> dict[int, Outline]:
-        """The same in outline, read in half the time; damage to what an outline leaves out is not seen."""
+        """The same in outline, read in half the time; damage that `details` sees may be overlooked."""
         rows: list[tuple[Any, ...]] = []
         for start in range(0, len(ids), _CHUNK):
             part = ids[start : start + _CHUNK]
             statement = f"{OUTLINE} WHERE deleted_at IS NULL AND id IN ({marks(len(part))})"
             rows += self._scope.connection.execute(statement, part)
         return self._scope.rows.outlines(rows, self._names_of_namespaces, self._blobs)
+
+    def details(self, ids: Sequence[int]) -> dict[int, Details]:
+        """What outlines leave out of the entities of `ids`, which live."""
+        found: dict[int, Details] = {}
+        for start in range(0, len(ids), _CHUNK):
+            part = ids[start : start + _CHUNK]
+            statement = f"{DETAILS} WHERE id IN ({marks(len(part))})"
+            for row in self._scope.connection.execute(statement, part):
+                found[row[0]] = self._scope.rows.details(row)
+        return found
 
     def page(self, after: int, limit: int, entity_type: str | None = None) -> list[Entity]:
         """Up to `limit` entities numbered above `after`, in that order."""

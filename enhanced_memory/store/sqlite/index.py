@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from enhanced_memory.store.base import Filter, Frequency, Hit, Match
 from enhanced_memory.store.sqlite.filters import conditions, is_everything
-from enhanced_memory.store.sqlite.indexing import ENTITY_OF_ROW, entity_and_slot
+from enhanced_memory.store.sqlite.indexing import ENTITY_OF_ROW, FAR_ROWS, NEAR_SLOTS, entity_and_slot
 from enhanced_memory.store.sqlite.scope import Scope
 
 _WEIGHTS = (1.0, 4.0, 1.0, 1.0)
@@ -62,6 +62,8 @@ class SQLiteIndex:
     def __init__(self, scope: Scope, frequencies: FrequencyCache) -> None:
         self._scope = scope
         self._cache = frequencies
+        self._known_totals: tuple[int, list[int]] | None = None
+        """What `_totals` found, and how much the connection had changed then."""
 
     def frequencies(self, words: Sequence[str]) -> dict[str, Frequency]:
         """How often each word occurs; of common words up to a minute old."""
@@ -95,9 +97,12 @@ class SQLiteIndex:
 
     def _totals(self) -> list[int]:
         """How many rows, and how many words in each column; nothing while the index is empty."""
-        # FTS5 keeps them in its averages record, row 1 of its data table.
-        row = self._scope.connection.execute("SELECT block FROM search_index_data WHERE id = 1").fetchone()
-        return _numbers(row[0]) if row is not None and row[0] else []
+        changes = self._scope.connection.total_changes
+        if self._known_totals is None or self._known_totals[0] != changes:
+            # FTS5 keeps them in its averages record, row 1 of its data table.
+            row = self._scope.connection.execute("SELECT block FROM search_index_data WHERE id = 1").fetchone()
+            self._known_totals = changes, _numbers(row[0]) if row is not None and row[0] else []
+        return self._known_totals[1]
 
     def _weights(self) -> list[float]:
         """Weights of body, who, name and type with which FTS5's bm25 leaves out how long a row is.
@@ -129,7 +134,10 @@ class SQLiteIndex:
             f" WHERE {' AND '.join(['search_index MATCH ?', *parts])} ORDER BY {order} LIMIT ?"
         )
         rows = self._scope.connection.execute(statement, (*weights, expression, *values, limit)).fetchall()
-        return [Hit(*entity_and_slot(row), -rank) for row, rank in rows]
+        return [
+            Hit(row // NEAR_SLOTS, row % NEAR_SLOTS, -rank) if row < FAR_ROWS else Hit(*entity_and_slot(row), -rank)
+            for row, rank in rows
+        ]
 
 
 def _phrase(words: Sequence[str]) -> str:

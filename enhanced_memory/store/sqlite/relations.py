@@ -81,11 +81,15 @@ class SQLiteRelations:
     def links(self, ids: Sequence[int], limit: int) -> list[tuple[int, int, Edge]]:
         """Relations with at least one end among `ids`, oldest first, with the numbers of their ends."""
         found: dict[int, tuple[int, int, Edge]] = {}
-        for column in ("from_entity_id", "to_entity_id"):
-            for part in _parts(ids):
-                statement = f"{_SELECT} AND r.{column} IN ({marks(len(part))}) ORDER BY r.id LIMIT ?"
-                for row in self._scope.connection.execute(statement, (*part, limit)):
-                    found[row[0]] = (row[6], row[7], _edge(row))
+        for part in _parts(ids):
+            listed = marks(len(part))
+            statement = (  # with OR in the place of UNION ALL every relation would be looked at
+                f"{_EVER} WHERE r.id IN (SELECT id FROM relations WHERE from_entity_id IN ({listed})"
+                f" AND deleted_at IS NULL UNION ALL SELECT id FROM relations WHERE to_entity_id IN ({listed})"
+                " AND deleted_at IS NULL) ORDER BY r.id LIMIT ?"
+            )
+            for row in self._scope.connection.execute(statement, (*part, *part, limit)):
+                found[row[0]] = (row[6], row[7], _edge(row))
         return [found[number] for number in sorted(found)[:limit]]
 
     def leaving(self, ids: Sequence[int]) -> list[Edge]:

@@ -9,7 +9,7 @@ import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Generic, TypeVar
 
-from enhanced_memory.store.base import Entity, Outline
+from enhanced_memory.store.base import Details, Entity, Outline
 from enhanced_memory.store.sqlite.codec import CorruptBlob
 from enhanced_memory.store.sqlite.contents import SMALL_BLOB, Contents, Unpacked
 from enhanced_memory.store.sqlite.stamps import as_stamp
@@ -30,6 +30,12 @@ OUTLINE = (
 )
 """What an outline is made of, but for the content, which its checksum stands for; a condition follows."""
 
+DETAILS = (
+    "SELECT id, current_version, current_branch, access_count, coalesce(last_accessed, created_at), checksum,"
+    " compressed_data FROM entities"
+)
+"""What is told of an entity beside its outline; a condition follows."""
+
 _KEPT = 4_096
 _KEPT_OUTLINES = 8_192
 """Entities of up to SMALL_BLOB stored bytes that are kept; their observations are kept by the contents as well. What a
@@ -48,20 +54,20 @@ class _Kept(Generic[_T]):
     def __init__(self, most: int) -> None:
         self._most = most
         self._lock = threading.Lock()
-        self._known: dict[int, tuple[_Row, _T]] = {}
+        self.known: dict[int, tuple[_Row, _T]] = {}
 
     def get(self, row: _Row) -> _T | None:
         """What was made of this very row, if it is kept."""
-        kept = self._known.get(row[0])
+        kept = self.known.get(row[0])
         return kept[1] if kept is not None and kept[0] == row else None
 
     def put(self, row: _Row, made: _T) -> None:
         """Keep it; what was put first goes when there are too many."""
         with self._lock:
-            self._known.pop(row[0], None)
-            self._known[row[0]] = row, made
-            if len(self._known) > self._most:
-                del self._known[next(iter(self._known))]
+            self.known.pop(row[0], None)
+            self.known[row[0]] = row, made
+            if len(self.known) > self._most:
+                del self.known[next(iter(self.known))]
 
 
 class Rows:
@@ -97,14 +103,14 @@ class Rows:
         `namespaces` gives the names of all, by number, and `blobs` the stored bytes of some entities, which are asked
         for what is not known yet.
         """
-        known, found = self._outlines.get, {}
+        known, found = self._outlines.known, {}
         unknown = []
         for row in rows:
-            outline = known(row)
-            if outline is None:
-                unknown.append(row)
+            kept = known.get(row[0])
+            if kept is not None and kept[0] == row:
+                found[row[0]] = kept[1]
             else:
-                found[row[0]] = outline
+                unknown.append(row)
         if unknown:
             stored = blobs([row[0] for row in unknown])
             if not all(row[1] in self._namespaces for row in unknown):
@@ -115,6 +121,12 @@ class Rows:
                     if outline.damage is None and row[12] <= SMALL_BLOB:
                         self._outlines.put(row, outline)
         return found
+
+    def details(self, row: _Row) -> Details:
+        """A row that DETAILS gives as such; the stored bytes are checked again."""
+        _, version, branch, accesses, accessed, checksum, blob = row
+        damage, last = self._unpacked(blob, checksum)[1], as_stamp(accessed)
+        return Details(version, branch, accesses, last or _UNKNOWN_TIME, _BAD_COLUMNS if last is None else damage)
 
     def _outlined(self, row: _Row, blob: Any) -> Outline:
         unpacked, damage = self._unpacked(blob, row[11])

@@ -140,6 +140,7 @@ class SQLiteTransaction:
         self.now = scope.now
         self._scope = scope
         self._frequencies = frequencies
+        self._index: Index | None = None
         self.entities: Entities = SQLiteEntities(scope)  # the others are made when they are asked for, which is seldom
 
     @property
@@ -165,7 +166,9 @@ class SQLiteTransaction:
     @property
     def index(self) -> Index:
         """Full text."""
-        return SQLiteIndex(self._scope, self._frequencies)
+        if self._index is None:
+            self._index = SQLiteIndex(self._scope, self._frequencies)
+        return self._index
 
     @property
     def vectors(self) -> Vectors:
