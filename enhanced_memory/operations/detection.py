@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any
 from enhanced_memory.rules import conflicts as rules
 from enhanced_memory.rules.blocking import Blocks, Candidate
 from enhanced_memory.rules.overlap import DUPLICATE, levelled
-from enhanced_memory.rules.owners import Owner, names_at_start, names_subject, owner_of
+from enhanced_memory.rules.owners import Owner, names_at_start, names_subject, owner_of, words_of_name
 from enhanced_memory.shapes import Conflict
-from enhanced_memory.store.base import Entity, Filter, Finding, Match
+from enhanced_memory.store.base import Entity, Filter, Finding, Match, Texts
 
 if TYPE_CHECKING:
     from enhanced_memory.context import Context
@@ -332,11 +332,10 @@ def _found_by_blocks(ctx: Context, threshold: float, entity_type: str | None, to
     blocks, after, done = Blocks(), 0, 0
     breathe = _Breath()
     while page := ctx.read(partial(_page, after=after, entity_type=entity_type)):
-        for entity in page:
-            if entity.damage is None:
-                blocks.add(entity.id, entity.observations, owner_of(entity.name, entity.entity_type))
+        for each in page:
+            blocks.add(each.entity_id, each.observations, words_of_name(each.name))
             breathe()
-        after, done = page[-1].id, done + len(page)
+        after, done = page[-1].entity_id, done + len(page)
         ctx.progress(done, max(total, done) + _MOST_PAIRS)
     candidates = blocks.pairs(breathe)[:_MOST_PAIRS]
     del blocks
@@ -356,8 +355,8 @@ def _found_by_blocks(ctx: Context, threshold: float, entity_type: str | None, to
     return found
 
 
-def _page(ctx: Context, after: int, entity_type: str | None) -> list[Entity]:
-    return ctx.store.entities.page(after, _PAGE, entity_type)
+def _page(ctx: Context, after: int, entity_type: str | None) -> list[Texts]:
+    return ctx.store.entities.texts(after, _PAGE, entity_type)
 
 
 def _by_ids(ctx: Context, numbers: Sequence[int]) -> dict[int, Entity]:

@@ -354,6 +354,15 @@ class Aging:
 
 
 @dataclass(frozen=True, slots=True)
+class Texts:
+    """What an entity says, and its name."""
+
+    entity_id: int
+    name: str
+    observations: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Said:
     """What an entity says, and the places of that in the index (None is 1, 2, 3, …)."""
 
@@ -471,6 +480,9 @@ class Entities(Protocol):
 
     def page(self, after: int, limit: int, entity_type: str | None = None) -> list[Entity]:
         """Up to `limit` entities numbered above `after`, in that order."""
+
+    def texts(self, after: int, limit: int, entity_type: str | None = None) -> list[Texts]:
+        """The same as names and observations, which is quicker; what cannot be read says nothing. None are kept."""
 
     def count(self, entity_type: str | None = None) -> int:
         """How many there are."""
