@@ -483,11 +483,22 @@ def _strips(
     for number in slots:
         if number not in entities:
             continue
+        entity = entities[number]
         if number not in windows:
             strip = readings[number].strip
-            strips += _laid_out(number, [(number, 0)], entities, slots, beginnings) if strip is None else [strip]
+            if strip is not None:
+                strips.append(strip)
+            elif len(entity.observations) > 2 * ranking.REACH + 2:
+                strips += _laid_out(number, [(number, 0)], entities, slots, beginnings)
+            elif found := _candidates(entity, slots[number]):  # of so few there is one strip, without a gap
+                first = max(min(found) - ranking.REACH, 0)
+                texts = entity.observations[first : max(found) + ranking.REACH + 1]
+                places = [
+                    ranking.Place(number, at, _read_line(text) if at in found else _glance(text, beginnings))
+                    for at, text in enumerate(texts, start=first)
+                ]
+                strips.append(ranking.Strip(number, places))
             continue
-        entity = entities[number]
         session = sessions.setdefault((entity.namespace, entity.source_session or ""), set())
         session.update(each for each in windows[number] if each in entities)
     neighbours = {pair for window in windows.values() for pair in itertools.pairwise(window)}

@@ -263,6 +263,7 @@ def score(
     numbers = {term.token: number for number, term in enumerate(terms)}
     gains = [term.weight * (SATURATION + 1) for term in terms]
     tokens = frozenset(numbers)
+    names = {number for number, term in enumerate(terms) if term.is_name}
     headed = {
         key: _head(terms, numbers, gains, title, explain)
         for key, title in titles.items()
@@ -279,20 +280,18 @@ def score(
         whole = wholes.get(key)
         if whole is None:
             whole = wholes[key] = {}
-        # Most memories hold one observation, which has no neighbours.
-        spread = _spread(places, met, whole, average) if len(met) > 1 else (_alone(places[0], met[0], whole, average),)
-        for at, times in enumerate(spread):
-            if not times:
-                continue
-            place, own = places[at], met[at]
-            head = headed.get(place.entity)
+        heard = _heard(places, met, whole, average)
+        for at, place in enumerate(places):
+            own, head = met[at], headed.get(place.entity)
             if not own and not place.line.said and (head is None or not head.times):
                 continue
-            reasons = _reasons(terms, places, met, at, average) if explain else ()
+            times = _times(heard, at)
+            if not times:
+                continue
+            reasons = _reasons(terms, heard, at) if explain else ()
             named = False
-            for number, counts in own:
-                if counts[0] and terms[number].is_name:
-                    named = True
+            if names:
+                named = any(counts[0] and number in names for number, counts in own)
             if head is not None:
                 named = named or head.named
                 reasons += head.reasons
@@ -363,6 +362,9 @@ _NO_HEAD: Final = _Head({}, 0.0, False, False, ())
 _Met = list[tuple[int, tuple[int, int, int]]]
 """Numbers and counts of the terms a line has."""
 
+_Heard = tuple[int, float, _Met]
+"""Of a line that has terms: its place in the strip, by what its length divides, and the terms."""
+
 
 def _best_first(match: Match) -> tuple[float, int]:
     return -match.score, match.position
@@ -408,49 +410,52 @@ def _head(
     return _Head(times, _worth(gains, times), named, called, tuple(reasons))
 
 
-def _alone(place: Place, met: _Met, whole: dict[int, float], average: float) -> dict[int, float]:
-    """How often a line without neighbours has each term, as `_spread` tells it; adds all to `whole`."""
-    norm = 1.0 - LENGTH + LENGTH * place.line.length / average
-    own: dict[int, float] = {}
-    for number, (who, stated, asked) in met:
-        whole[number] = whole.get(number, 0.0) + (stated + asked)
-        own[number] = (stated + asked * ASKED) / norm + IN_WHO * who
-    return own
-
-
-def _spread(
+def _heard(
     places: Sequence[Place], met: Sequence[_Met], whole: dict[int, float], average: float
-) -> list[dict[int, float]]:
-    """How often each place of a strip has each term: its own, and what its neighbours give it; adds all to `whole`."""
-    # Written out place by place: these few lines are what most of a search's time goes into.
-    spread: list[dict[int, float]] = [{} for _ in range(len(places) + 2 * REACH)]
+) -> list[_Heard | None]:
+    """What each place of a strip gives itself and its neighbours, None where it has no term; adds all to `whole`."""
+    heard: list[_Heard | None] = []
     for at, found in enumerate(met):
         if not found:
+            heard.append(None)
             continue
-        norm = 1.0 - LENGTH + LENGTH * places[at].line.length / average
-        second_before, before, own, after, second_after = spread[at : at + 2 * REACH + 1]
+        heard.append((at, 1.0 - LENGTH + LENGTH * places[at].line.length / average, found))
+        for number, (_, stated, asked) in found:
+            whole[number] = whole.get(number, 0.0) + (stated + asked)
+    return heard
+
+
+def _times(heard: Sequence[_Heard | None], at: int) -> dict[int, float]:
+    """How often the place `at` of a strip has each term: its own, and what its neighbours give it."""
+    # Written out place by place: these few lines are what most of a ranking's time goes into.
+    times: dict[int, float] = {}
+    for each in heard[at - REACH if at > REACH else 0 : at + REACH + 1]:
+        if each is None:
+            continue
+        near, norm, found = each
         for number, (who, stated, asked) in found:
-            said = float(stated + asked)
-            whole[number] = whole.get(number, 0.0) + said
-            own[number] = own.get(number, 0.0) + (stated + asked * ASKED) / norm + IN_WHO * who
-            if said:
-                said /= norm
-                second_before[number] = second_before.get(number, 0.0) + said * AFTER[1]
-                before[number] = before.get(number, 0.0) + said * AFTER[0]
-                after[number] = after.get(number, 0.0) + (stated * BEFORE[0] + asked * ASKED_BEFORE) / norm
-                second_after[number] = second_after.get(number, 0.0) + said * BEFORE[1]
-    return spread[REACH:-REACH]
+            if near == at:
+                times[number] = times.get(number, 0.0) + (stated + asked * ASKED) / norm + IN_WHO * who
+            elif stated or asked:
+                if near > at:
+                    given = (stated + asked) / norm * AFTER[near - at - 1]
+                elif near == at - 1:
+                    given = (stated * BEFORE[0] + asked * ASKED_BEFORE) / norm
+                else:
+                    given = (stated + asked) / norm * BEFORE[1]
+                times[number] = times.get(number, 0.0) + given
+    return times
 
 
-def _reasons(
-    terms: Sequence[Term], places: Sequence[Place], met: Sequence[_Met], at: int, average: float
-) -> tuple[Reason, ...]:
-    """Why the line at one place of a strip matched: what `_spread` gives it."""
+def _reasons(terms: Sequence[Term], heard: Sequence[_Heard | None], at: int) -> tuple[Reason, ...]:
+    """Why the line at one place of a strip matched: what `_times` counts there."""
     reasons: list[Reason] = []
-    for near in range(max(0, at - REACH), min(len(places), at + REACH + 1)):
-        alone: list[_Met] = [met[each] if each == near else [] for each in range(len(places))]
-        given = _spread(places, alone, {}, average)[at]
-        for number, (who, stated, _) in met[near]:
+    for near in range(max(0, at - REACH), min(len(heard), at + REACH + 1)):
+        each = heard[near]
+        if each is None:
+            continue
+        given = _times([*[None] * near, each], at)
+        for number, (who, stated, _) in each[2]:
             if times := given.get(number):
                 where = ("before" if near < at else "after") if near != at else _column(who, stated)
                 reasons.append(Reason(terms[number].token, where, times))
