@@ -356,4 +356,4 @@ def _explained(name: str, error: ValidationError) -> InvalidParams | TooLarge:
         "extra_forbidden": f"{name} has no parameter {where}",
     }.get(first["type"], f"{where}: {first['problem']}")
     details = {"path": where, "problems": [{"path": p["path"], "problem": p["problem"]} for p in problems]}
-    return kind(sentence, hint=f"the JSON Schema of {name} says what it takes", details=details)
+    return kind(sentence, hint=f"`describe` tells the parameters of {name!r}", details=details)
