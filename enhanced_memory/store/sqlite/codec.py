@@ -141,6 +141,11 @@ class Codec:
             self.add_dictionary(dictionary_id, data)
         self.use_dictionary(current)
 
+    @property
+    def highest_id(self) -> int:
+        """The highest id of the dictionaries it was given, -1 where there were none."""
+        return max(self._dictionaries, default=-1)
+
     def add_dictionary(self, dictionary_id: int, data: bytes) -> None:
         """Make blobs of this dictionary readable.
 
