@@ -17,7 +17,7 @@ from enhanced_memory.rules.blocking import Blocks, Candidate
 from enhanced_memory.rules.overlap import DUPLICATE, levelled
 from enhanced_memory.rules.owners import Owner, names_at_start, names_subject, owner_of, words_of_name
 from enhanced_memory.shapes import Conflict
-from enhanced_memory.store.base import Entity, Filter, Finding, Match, Texts
+from enhanced_memory.store.base import Entity, Filter, Finding, Hit, Match, Texts
 
 if TYPE_CHECKING:
     from enhanced_memory.context import Context
@@ -115,8 +115,8 @@ def _pairs(
             )
             most = _UNRANKED if lookup.together else _ROWS
             hits = index.best(match, Filter(), most)
-            if entity_type is not None and len(hits) == most:  # what is of the same type must not be crowded out
-                hits += index.best(match, Filter(entity_types=[entity_type]), most)
+            if entity_type is not None and len(hits) == most and not _are_of_type(ctx, hits, entity_type):
+                hits += index.best(match, Filter(entity_types=[entity_type]), most)  # these must not be crowded out
             places.update(((hit.entity_id, hit.slot), None) for hit in hits if hit.slot)
         asked.append((observation, counts, list(places)))
     entities = ctx.store.entities.by_ids(list(dict.fromkeys(number for _, _, near in asked for number, _ in near)))
@@ -131,6 +131,13 @@ def _pairs(
         entities[entity.id] = entity
         found[entity.id] += said
     return [(entities[number], texts) for number, texts in found.items()], whole
+
+
+def _are_of_type(ctx: Context, hits: Sequence[Hit], entity_type: str) -> bool:
+    """Whether all rows are of living entities of one type, so that the best of this type are known already."""
+    numbers = {hit.entity_id for hit in hits}
+    types = ctx.store.entities.types(numbers)
+    return all(types.get(number) == entity_type for number in numbers)
 
 
 def _of_named(ctx: Context, observations: Sequence[str]) -> list[tuple[Entity, list[tuple[str, str]]]]:

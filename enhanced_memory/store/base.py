@@ -6,7 +6,7 @@ ranking, nothing above knows SQL. Names of tables, files and connections do not 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol, TypeVar
 
@@ -483,6 +483,9 @@ class Entities(Protocol):
 
     def texts(self, after: int, limit: int, entity_type: str | None = None) -> list[Texts]:
         """The same as names and observations, which is quicker; what cannot be read says nothing. None are kept."""
+
+    def types(self, ids: Collection[int]) -> dict[int, str]:
+        """The types of those of `ids` that live, in whatever namespace, by number."""
 
     def count(self, entity_type: str | None = None) -> int:
         """How many there are."""

@@ -7,7 +7,7 @@ through here, so that the row, its version and its index rows are one.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -183,6 +183,13 @@ class SQLiteEntities:
                 observations = self._scope.contents.unpack_once(blob, stored).observations
             found.append(Texts(number, name, observations))
         return found
+
+    def types(self, ids: Collection[int]) -> dict[int, str]:
+        """The types of those of `ids` that live, in whatever namespace, by number."""
+        statement = (
+            "SELECT id, entity_type FROM entities WHERE deleted_at IS NULL AND id IN (SELECT value FROM json_each(?))"
+        )
+        return dict(self._scope.connection.execute(statement, (json.dumps([*ids]),)))
 
     def count(self, entity_type: str | None = None) -> int:
         """How many there are."""
