@@ -50,8 +50,8 @@ class Operation:
     are the hints of the tool protocol: it may take away what was there; repeating it changes nothing more.
     `administrative`: it is for people and programs, and code that is executed cannot call it. `long`: it works in
     slices, tells its progress, and may take an hour, not the seconds of the others; `transaction` is False for it.
-    `apart`: it reads the store and needs nothing of the running service, so another process can answer it; its arguments,
-    once checked, are JSON data.
+    `apart`: it reads the store and needs nothing of the running service, so another process can answer it; its
+    arguments, once checked, are JSON data.
     `drafts` gives, for the arguments of a write, the entities it will likely create (store.base.Draft).
     `after` is asked once a write is safe whether more is to be done: what it gives runs with a context without a
     transaction, and may give a function that completes the reply in a write transaction.
@@ -356,4 +356,4 @@ def _explained(name: str, error: ValidationError) -> InvalidParams | TooLarge:
         "extra_forbidden": f"{name} has no parameter {where}",
     }.get(first["type"], f"{where}: {first['problem']}")
     details = {"path": where, "problems": [{"path": p["path"], "problem": p["problem"]} for p in problems]}
-    return kind(sentence, hint=f"the JSON Schema of {name} says what it takes", details=details)
+    return kind(sentence, hint=f"`describe` tells the parameters of {name!r}", details=details)

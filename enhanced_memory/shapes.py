@@ -834,11 +834,14 @@ class ExtractionPrompt(TypedDict):
 class ExtractedFacts(TypedDict):
     """Reply of auto_extract_facts; `count` is of facts, `secrets` how many of each kind were replaced by a mark.
 
+    Where they were to be stored, `new_count` of the facts were not remembered before this call, and `known_count` were.
     `refused` counts facts of a model that nothing in the conversation bears out.
     """
 
     facts: list[ExtractedEntity]
     count: int
+    new_count: NotRequired[int]
+    known_count: NotRequired[int]
     stored: bool
     entity_ids: list[int]
     session_id: str | None

@@ -211,6 +211,19 @@ def delete_command(session: Session, name: str) -> None:
         output.lines([("deleted", reply["deleted"], reply["versions"])])
 
 
+def _became(reply: dict[str, Any]) -> str:
+    """What became of the facts that were found."""
+    found = f"{reply['count']:,} {'fact' if reply['count'] == 1 else 'facts'}"
+    known = reply.get("known_count", 0)
+    if not reply["stored"]:
+        return f"{found} found, and nothing was remembered."
+    if not known:
+        return f"{found} remembered."
+    if known == reply["count"]:
+        return f"{found} found, and nothing new: known already."
+    return f"{found} found: {reply['new_count']:,} new and remembered, {known:,} known already."
+
+
 @click.command(
     "extract",
     cls=Command,
@@ -244,5 +257,4 @@ def extract_command(
     ]
     output.answer(session.json, reply, ("Kind", ">Sure", ">Line", "Fact"), rows)
     if not session.json:
-        kept = "remembered" if reply["stored"] else "found, and nothing was remembered"
-        output.note(f"{reply['count']:,} {'fact' if reply['count'] == 1 else 'facts'} {kept}.")
+        output.note(_became(reply))

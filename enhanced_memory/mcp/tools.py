@@ -71,9 +71,12 @@ def as_result(reply: Mapping[str, Any]) -> ToolResult:
     """A daemon's reply as a tool's result: structured as it is, and as text.
 
     The text of a success is the reply as compact JSON; that of a failure is its sentence, with the hint below it.
+    What a hint sends others to `describe` for, the protocol's own list of tools has for an assistant.
     """
     if reply["success"]:
         return ToolResult(content=wire.encode(reply).decode().rstrip("\n"), structured_content=dict(reply))
+    if reply.get("hint"):
+        reply = {**reply, "hint": reply["hint"].replace("`describe`", "`tools/list`")}
     return ToolResult(content=sessions.failure(reply), structured_content=dict(reply), is_error=True)
 
 

@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any
 from enhanced_memory.rules import conflicts as rules
 from enhanced_memory.rules.blocking import Blocks, Candidate
 from enhanced_memory.rules.overlap import DUPLICATE, levelled
-from enhanced_memory.rules.owners import Owner, names_at_start, names_subject, owner_of
+from enhanced_memory.rules.owners import Owner, names_at_start, names_subject, owner_of, words_of_name
 from enhanced_memory.shapes import Conflict
-from enhanced_memory.store.base import Entity, Filter, Finding, Match
+from enhanced_memory.store.base import Entity, Filter, Finding, Hit, Match, Texts
 
 if TYPE_CHECKING:
     from enhanced_memory.context import Context
@@ -115,8 +115,8 @@ def _pairs(
             )
             most = _UNRANKED if lookup.together else _ROWS
             hits = index.best(match, Filter(), most)
-            if entity_type is not None and len(hits) == most:  # what is of the same type must not be crowded out
-                hits += index.best(match, Filter(entity_types=[entity_type]), most)
+            if entity_type is not None and len(hits) == most and not _are_of_type(ctx, hits, entity_type):
+                hits += index.best(match, Filter(entity_types=[entity_type]), most)  # these must not be crowded out
             places.update(((hit.entity_id, hit.slot), None) for hit in hits if hit.slot)
         asked.append((observation, counts, list(places)))
     entities = ctx.store.entities.by_ids(list(dict.fromkeys(number for _, _, near in asked for number, _ in near)))
@@ -131,6 +131,13 @@ def _pairs(
         entities[entity.id] = entity
         found[entity.id] += said
     return [(entities[number], texts) for number, texts in found.items()], whole
+
+
+def _are_of_type(ctx: Context, hits: Sequence[Hit], entity_type: str) -> bool:
+    """Whether all rows are of living entities of one type, so that the best of this type are known already."""
+    numbers = {hit.entity_id for hit in hits}
+    types = ctx.store.entities.types(numbers)
+    return all(types.get(number) == entity_type for number in numbers)
 
 
 def _of_named(ctx: Context, observations: Sequence[str]) -> list[tuple[Entity, list[tuple[str, str]]]]:
@@ -332,11 +339,10 @@ def _found_by_blocks(ctx: Context, threshold: float, entity_type: str | None, to
     blocks, after, done = Blocks(), 0, 0
     breathe = _Breath()
     while page := ctx.read(partial(_page, after=after, entity_type=entity_type)):
-        for entity in page:
-            if entity.damage is None:
-                blocks.add(entity.id, entity.observations, owner_of(entity.name, entity.entity_type))
+        for each in page:
+            blocks.add(each.entity_id, each.observations, words_of_name(each.name))
             breathe()
-        after, done = page[-1].id, done + len(page)
+        after, done = page[-1].entity_id, done + len(page)
         ctx.progress(done, max(total, done) + _MOST_PAIRS)
     candidates = blocks.pairs(breathe)[:_MOST_PAIRS]
     del blocks
@@ -356,8 +362,8 @@ def _found_by_blocks(ctx: Context, threshold: float, entity_type: str | None, to
     return found
 
 
-def _page(ctx: Context, after: int, entity_type: str | None) -> list[Entity]:
-    return ctx.store.entities.page(after, _PAGE, entity_type)
+def _page(ctx: Context, after: int, entity_type: str | None) -> list[Texts]:
+    return ctx.store.entities.texts(after, _PAGE, entity_type)
 
 
 def _by_ids(ctx: Context, numbers: Sequence[int]) -> dict[int, Entity]:

@@ -9,10 +9,13 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from pydantic import Field, TypeAdapter, ValidationError
 
 from enhanced_memory.errors import InvalidParams, ModelFailed
+from enhanced_memory.operations.branching import view
 from enhanced_memory.operations.entities import store_entity
 from enhanced_memory.registry import operation
 from enhanced_memory.rules import asking, extraction, secrets
 from enhanced_memory.shapes import (
+    MAX_NAME,
+    MAX_OBSERVATIONS,
     MAX_TYPE,
     ExtractedEntity,
     ExtractedFacts,
@@ -24,7 +27,10 @@ from enhanced_memory.shapes import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
     from enhanced_memory.context import Context
+    from enhanced_memory.store.base import Entity
 
 _ANSWER: TypeAdapter[ModelAnswer] = TypeAdapter(ModelAnswer)
 _NOTHING = '{"facts": []}'
@@ -50,7 +56,8 @@ def auto_extract_facts(
 
     Questions, thanks, hypotheticals and code are no facts, and nothing between <private> tags is read. Keys and
     passwords are replaced by a mark before anything is stored, unless the setting MEMORY_MASK_SECRETS is off, and
-    counted in `secrets`. One entity per session and subject; a repeated call changes nothing. Lines and spans of the
+    counted in `secrets`. One entity per session and subject, and another for each further 10,000 facts; a repeated
+    call changes nothing: new_count of the facts were not remembered before, known_count were. Lines and spans of the
     evidence count in the text after that replacement.
 
     extractor llm asks a language model, which sees the conversation without its secrets and private passages.
@@ -134,46 +141,25 @@ def _extracted(
         facts = extraction.extract(text, threshold=threshold)
     else:
         facts, refused = asking.facts_of(text, _understood(answer), threshold=threshold)
-    session = session_id or "session"
-    found: dict[str, ExtractedEntity] = {}
-    told_of: set[tuple[str, str]] = set()
-    for fact in facts:
-        name = _name(session, fact.subject)
-        entity = found.setdefault(
-            name,
-            {
-                "name": name,
-                "entityType": "auto_extracted",
-                "observations": [],
-                "source_session": session_id,
-                "extraction_method": "auto",
-                "evidence": [],
-            },
-        )
-        if (name, fact.text) not in told_of:
-            told_of.add((name, fact.text))
-            entity["observations"].append(fact.text)
-            entity["evidence"].append(
-                {
-                    "line": fact.line,
-                    "span": list(fact.span),
-                    "kind": fact.kind,
-                    "negated": fact.negated,
-                    "confidence": round(fact.confidence, 3),
-                    "speaker": fact.speaker,
-                }
-            )
-    ids: list[int] = []
+    found = _by_subject(facts, session_id)
+    stored: list[tuple[ExtractedEntity, int, int]] = []
     if auto_store and found:
-        ids = ctx.write(lambda inner: [_stored(inner, entity, note) for entity in found.values()])
+        stored = ctx.write(lambda inner: [part for entity in found for part in _stored(inner, entity, note)])
+        entities = [entity for entity, _, _ in stored]
+    else:
+        entities = [part for entity in found for part in _divided(entity, []).values()]
+    count = sum(len(entity["observations"]) for entity in entities)
     told: ExtractedFacts = {
-        "facts": list(found.values()),
-        "count": sum(len(entity["observations"]) for entity in found.values()),
-        "stored": bool(ids),
-        "entity_ids": ids,
+        "facts": entities,
+        "count": count,
+        "stored": bool(stored),
+        "entity_ids": [number for _, number, _ in stored],
         "session_id": session_id,
         "secrets": dict(masked),
     }
+    if auto_store:
+        told["new_count"] = sum(new for _, _, new in stored)
+        told["known_count"] = count - told["new_count"]
     if answer is not None:
         told["refused"] = refused
     return told
@@ -212,8 +198,56 @@ def _without_secret(session: str | None) -> str | None:
     return f"{plain} {hashlib.sha256(session.encode()).hexdigest()[:6]}"
 
 
-def _stored(ctx: Context, entity: ExtractedEntity, note: str | None) -> int:
-    """Remember one entity of facts; returns its number."""
+def _by_subject(facts: Iterable[extraction.Fact], session_id: str | None) -> list[ExtractedEntity]:
+    """The facts of a session by whom they are about, each once."""
+    found: dict[str, tuple[ExtractedEntity, set[str]]] = {}
+    subjects: dict[str, tuple[ExtractedEntity, set[str]]] = {}
+    for text, line, span, kind, negated, confidence, speaker, subject in facts:
+        if subject not in subjects:
+            name = _name(session_id or "session", subject)
+            empty: ExtractedEntity = {
+                "name": name,
+                "entityType": "auto_extracted",
+                "observations": [],
+                "source_session": session_id,
+                "extraction_method": "auto",
+                "evidence": [],
+            }
+            subjects[subject] = found.setdefault(name, (empty, set()))
+        entity, told_of = subjects[subject]
+        if text not in told_of:
+            told_of.add(text)
+            entity["observations"].append(text)
+            entity["evidence"].append(
+                {
+                    "line": line,
+                    "span": list(span),
+                    "kind": kind,
+                    "negated": negated,
+                    "confidence": round(confidence, 3),
+                    "speaker": speaker,
+                }
+            )
+    return [entity for entity, _ in found.values()]
+
+
+def _stored(ctx: Context, entity: ExtractedEntity, note: str | None) -> list[tuple[ExtractedEntity, int, int]]:
+    """Remember one entity of facts: what each entity of the store holds of it, its number, and how many were new."""
+    there: list[Entity] = []
+    while (existing := ctx.store.entities.find(_part(entity["name"], len(there)))) is not None:
+        there.append(existing)
+    held = [view(ctx, existing, None).observations for existing in there]
+    stored: list[tuple[ExtractedEntity, int, int]] = []
+    for place, part in _divided(entity, held).items():
+        known = set(held[place]) if place < len(held) else set()
+        new = sum(text not in known for text in part["observations"])
+        number = there[place].id if not new else _written(ctx, part, note)
+        stored.append((part, number, new))
+    return stored
+
+
+def _written(ctx: Context, entity: ExtractedEntity, note: str | None) -> int:
+    """Create an entity of facts or add them to the one there is; returns its number."""
     written = store_entity(
         ctx,
         {
@@ -229,7 +263,42 @@ def _stored(ctx: Context, entity: ExtractedEntity, note: str | None) -> int:
     return written["id"]
 
 
+def _divided(entity: ExtractedEntity, held: Sequence[Sequence[str]]) -> dict[int, ExtractedEntity]:
+    """The facts of an entity by the place where they are kept: one holds a bounded number, further ones hold more.
+
+    `held` is what stands at the places already: a fact stays where it is, a new one goes to the first with room.
+    """
+    known = {text: place for place in reversed(range(len(held))) for text in held[place]}
+    room = [MAX_OBSERVATIONS - len(texts) for texts in held]
+    chosen: dict[int, list[int]] = {}
+    free = 0
+    for number, text in enumerate(entity["observations"]):
+        place = known.get(text)
+        if place is None:
+            while free < len(room) and room[free] <= 0:
+                free += 1
+            if free == len(room):
+                room.append(MAX_OBSERVATIONS)
+            room[free] -= 1
+            place = free
+        chosen.setdefault(place, []).append(number)
+    return {
+        place: {
+            **entity,
+            "name": _part(entity["name"], place),
+            "observations": [entity["observations"][number] for number in numbers],
+            "evidence": [entity["evidence"][number] for number in numbers],
+        }
+        for place, numbers in sorted(chosen.items())
+    }
+
+
+def _part(name: str, place: int) -> str:
+    """What the entity is called that holds an entity's facts at a place, from 0."""
+    return f"{name[: MAX_NAME - 8]} #{place + 1}" if place else name
+
+
 def _name(session: str, subject: str) -> str:
     """What the entity of a session's facts about a subject is called."""
     told = f"auto-extracted-{session}" if subject == _NOBODY else f"auto-extracted-{session}:{subject[:MAX_TYPE]}"
-    return told[:512]
+    return told[:MAX_NAME]

@@ -362,21 +362,28 @@ def _test(ctx: Context, asked: queries.Query, least: float | None) -> Callable[[
 def _gathered(
     look: Callable[[int], list[Hit]], read: _Reader, passes: Callable[[_Seen], bool] | None, depth: int
 ) -> list[Hit]:
-    """The best rows of the index, of entities that pass; looked for deeper while fewer than `depth` entities do."""
+    """The best rows of the index, of entities that pass; looked for deeper while fewer than `depth` entities do.
+
+    Where all pass, what is deeper counts for entities that had no row before: large ones, which fill the first look,
+    have enough of them, and must not hide the others.
+    """
     rows = max(ranking.CANDIDATES, 2 * depth)
-    hits = look(rows)
-    if passes is None:
-        return hits
+    hits = kept = look(rows)
     passed: dict[int, bool] = {}
     while True:
         unknown = {hit.entity_id for hit in hits} - passed.keys()
-        found = read(sorted(unknown))
-        passed |= {number: number in found and passes(found[number]) for number in unknown}
+        if passes is None:
+            passed |= dict.fromkeys(unknown, True)
+        else:
+            found = read(sorted(unknown))
+            passed |= {number: number in found and passes(found[number]) for number in unknown}
         enough = sum(passed.values()) >= depth
-        if enough or len(hits) < rows or rows >= _DEEPEST:
-            return [hit for hit in hits if passed[hit.entity_id]]
+        exhausted = len(hits) < rows or rows >= _DEEPEST or (passes is None and not unknown)
+        if enough or exhausted:
+            return [hit for hit in kept if passed[hit.entity_id]]
         rows = min(_DEEPER * rows, _DEEPEST)
         hits = look(rows)
+        kept = hits if passes is not None else [*kept, *(hit for hit in hits if hit.entity_id not in passed)]
 
 
 def _foremost(hits: Sequence[Hit], depth: int) -> list[Hit]:

@@ -1,11 +1,11 @@
 """Blocking: which of very many entities are worth comparing with one another, without comparing each with each.
 
-Above it lies the search of a whole namespace for conflicts; below it `rules.overlap`, `rules.owners`, `rules.stemming`
-and the stop words. Every observation gives a few keys: one of all its words, and for each word one of all the others.
-Observations that have a key in common say the same but for a word on either side: a value, a number, a negation, an
-opposite. In the same way every entity gives keys of its observations, so that entities are found which share nothing
-but observations that many have. A key that many share tells nothing and is passed over; so the work grows with the
-number of observations, not with its square, however few words a store is made of.
+Above it lies the search of a whole namespace for conflicts; below it `rules.overlap`, `rules.meanings`,
+`rules.stemming` and the stop words. Every observation gives a few keys: one of all its words, and for each word one of
+all the others. Observations that have a key in common say the same but for a word on either side: a value, a number, a
+negation, an opposite. In the same way every entity gives keys of its observations, so that entities are found which
+share nothing but observations that many have. A key that many share tells nothing and is passed over; so the work grows
+with the number of observations, not with its square, however few words a store is made of.
 
 Source of the method: keys with one part left out, as in deletion neighbourhoods for approximate matching (Bocek,
 Hunt and Stiller, "Fast similarity search in large dictionaries", 2007), over words instead of letters.
@@ -16,13 +16,13 @@ from __future__ import annotations
 import itertools
 import math
 from array import array
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
 from enhanced_memory.rules import overlap
 from enhanced_memory.rules.meanings import begins_with_verb
-from enhanced_memory.rules.owners import NOBODY, Owner
 from enhanced_memory.rules.stemming import stem
 from enhanced_memory.rules.text import STOP_WORDS
 
@@ -54,7 +54,15 @@ _OTHER_SUBJECT: Final = 0.5
 _MOST_OBSERVATIONS: Final = 2_000_000
 """Observations of which words are left out; those beyond are held together as whole texts, which bounds the memory."""
 
-_MASK: Final = (1 << 62) - 1
+_RAREST: Final = 5
+"""Words of an observation, the rarest in the whole store, by which it is told whether it can be near another."""
+
+_COUNTED_AT_ONCE: Final = 4_096
+_PAUSED_AFTER: Final = 32
+"""Words counted, and observations looked at, before others get a chance to run."""
+
+_MASK: Final = (1 << 55) - 1
+"""Bits of a hash: sums of fifty stay within 62."""
 
 
 @dataclass(slots=True)
@@ -84,11 +92,12 @@ class _Keys:
         self._keys = [array("q") for _ in range(_PARTS)]
         self._owners = [array("I") for _ in range(_PARTS)]
 
-    def add(self, owner: int, *keys: int) -> None:
+    def add(self, owner: int, keys: Sequence[int]) -> None:
+        owners = self._owners
         for key in keys:
             part = key % _PARTS
             self._keys[part].append(key)
-            self._owners[part].append(owner)
+            owners[part].append(owner)
 
     def blocks(self) -> Iterator[list[int]]:
         """Owners that share a key, two and more; an empty list after each part, for whoever wants to pause."""
@@ -112,42 +121,59 @@ def _chosen(observations: Sequence[str]) -> list[tuple[int, str]]:
     return levels
 
 
-class Blocks:
-    """Gathers the entities of a namespace, then tells which are worth comparing. About 200 bytes an observation."""
+class _Words(dict[str, int]):
+    """Numbers of words, the same for all forms of one; -1 for a word that says nothing. A new word gets the next."""
 
     def __init__(self) -> None:
-        self._words: dict[str, int] = {}
+        self._bases: dict[str, int] = {}
+        self.weights = array("q")
+        """Per number a hash of the word; keys are sums of these."""
+
+    def __missing__(self, word: str) -> int:
+        number = -1
+        if word not in STOP_WORDS:
+            base = stem(word) if word.isascii() and word.isalpha() else word
+            number = self._bases.setdefault(base, len(self.weights))
+            if number == len(self.weights):
+                self.weights.append(hash(base) & _MASK)
+        self[word] = number
+        return number
+
+
+class Blocks:
+    """Gathers the entities of a namespace, then tells which are worth comparing. About 150 bytes an observation."""
+
+    def __init__(self) -> None:
+        self._words = _Words()
         self._numbers = array("q")
         self._sizes = array("I")
         self._owners = array("I")
         self._places = array("I")
         self._texts = array("q")
-        self._said = array("q")
-        self._said_from = array("I")
-        self._often: dict[int, int] = {}
-        self._near = _Keys()
+        self._said = array("I")
+        self._said_from = array("Q")
+        self._unsaid = bytearray()
+        self._often: list[int] = []
         self._whole = _Keys()
 
-    def add(self, number: int, observations: Sequence[str], owner: Owner = NOBODY) -> None:
-        """Take in an entity. What begins with a verb gives the keys too that it has with the entity's name before."""
+    def add(self, number: int, observations: Sequence[str], name: Sequence[str] = ()) -> None:
+        """Take in an entity. What begins with a verb is about it, and gives the keys too that it has behind its
+        `name`, of at most eight words."""
         entity = len(self._numbers)
-        named = [weight for word in owner.names[0] if (weight := self._weight(word)) != -1] if owner.names else []
+        named = [word for word in dict.fromkeys(map(self._words.__getitem__, name)) if word != -1]
         texts: dict[int, None] = {}
-        total = 0
         self._numbers.append(number)
         self._sizes.append(len(set(observations)))
         for place, level in _chosen(observations):
             text = hash(level) & _MASK
-            if text in texts:
-                continue
-            texts[text] = None
-            total += text * 0x9E3779B97F4A7C15 & _MASK
-            self._add_observation(entity, place, text, level, named)
-        total &= _MASK
+            if text not in texts:
+                texts[text] = None
+                self._add_observation(entity, place, text, level, named)
+        total = sum(texts)
         if texts:
-            self._whole.add(entity, total)
+            self._whole.add(entity, (total,))
         if len(texts) > 1:
-            self._whole.add(entity, *[(total - (text * 0x9E3779B97F4A7C15 & _MASK)) & _MASK for text in texts])
+            self._whole.add(entity, [total - text for text in texts])
 
     def _add_observation(self, entity: int, place: int, text: int, level: str, named: list[int]) -> None:
         at = len(self._texts)
@@ -155,34 +181,17 @@ class Blocks:
         self._places.append(place)
         self._texts.append(text)
         self._said_from.append(len(self._said))
-        words = dict.fromkeys(self._words.get(word) or self._weight(word) for word in level.split())
+        words = dict.fromkeys(map(self._words.__getitem__, level.split()))
         words.pop(-1, None)
-        if not 0 < len(words) <= _MAX_WORDS or at > _MOST_OBSERVATIONS:
-            self._near.add(at, text)
-            return
-        total = sum(words)
-        self._near.add(at, total & _MASK)
-        if len(words) > 1:
-            self._near.add(at, *[(total - word) & _MASK for word in words])
-        said = words
-        if named and begins_with_verb(level):
-            said = dict.fromkeys((*named, *words))
-            total = sum(said)
-            self._near.add(at, *[(total - left_out) & _MASK for left_out in (0, *words)])
-        self._said.extend(said)
-        for word in said:
-            self._often[word] = self._often.get(word, 0) + 1
-
-    def _weight(self, word: str) -> int:
-        """A number for all forms of a word; -1 for one that says nothing."""
-        if word in STOP_WORDS:
-            weight = -1
-        else:
-            base = stem(word) if word.isascii() and word.isalpha() else word
-            weight = self._words.get(base) or hash(base) & _MASK | 1
-            self._words[base] = weight
-        self._words[word] = weight
-        return weight
+        unsaid = 0
+        if 0 < len(words) <= _MAX_WORDS and at <= _MOST_OBSERVATIONS:
+            if named and begins_with_verb(level):
+                unsaid = sum(1 << place for place, word in enumerate(named) if word not in words)
+                self._said.extend(named)
+                for word in named:
+                    words.pop(word, None)
+            self._said.extend(words)
+        self._unsaid.append(unsaid)
 
     def pairs(self, pause: Callable[[], None]) -> list[Candidate]:
         """What is worth comparing, most alike first; `pause` is called now and then. It ends the gathering."""
@@ -198,7 +207,8 @@ class Blocks:
                 if len(found) < _MAX_PAIRS:
                     found.setdefault((min(one, other), max(one, other)), Likeness())
         certain = frozenset(found)
-        for block in self._near.blocks():
+        self._count(pause)
+        for block in self._near(pause).blocks():
             if not block:
                 pause()
             elif len(block) <= _LARGEST_BLOCK:
@@ -207,6 +217,65 @@ class Blocks:
                     best = sorted(found, key=lambda pair: -self._worth(pair, found[pair], certain))
                     found = {pair: found[pair] for pair in best[:_KEPT_PAIRS]}
         return self._ranked(found, certain)
+
+    def _near(self, pause: Callable[[], None]) -> _Keys:
+        """The keys of observations: of all its words, and with each left out; of a text without them its own.
+
+        Only of those that may share one: two that are the same but for a word on either side have at least four of the
+        five rarest words of each in common, or all if there are fewer. Most share them with none.
+        """
+        weights = self._words.weights
+        rarity = [often << 32 | word for word, often in enumerate(self._often)].__getitem__
+        near, rarest = _Keys(), _Keys()
+        for at, text in enumerate(self._texts):
+            if not at % _PAUSED_AFTER:
+                pause()
+            sets = self._sets_of(at)
+            if not sets:
+                near.add(at, (text,))
+            for words in sets:
+                chosen = [weights[word] for word in sorted(words, key=rarity)[:_RAREST]]
+                total = sum(chosen)
+                if len(chosen) > 1:
+                    rarest.add(at, [total - left_out for left_out in chosen])
+                if len(chosen) < _RAREST:
+                    rarest.add(at, (total,))
+        chances = bytearray(len(self._texts))
+        for block in rarest.blocks():
+            if not block:
+                pause()
+            for at in block:
+                chances[at] = 1
+        for at, has_chance in enumerate(chances):
+            if has_chance:
+                near.add(at, self._keys_of(at))
+                pause()
+        return near
+
+    def _sets_of(self, at: int) -> list[Sequence[int]]:
+        """The words of an observation; and with those of the entity's name before them, if that is another set."""
+        said = self._said_by(at)
+        unsaid = self._unsaid[at]
+        if unsaid:
+            return [[word for place, word in enumerate(said) if not unsaid >> place & 1], said]
+        return [said] if said else []
+
+    def _keys_of(self, at: int) -> list[int]:
+        """The keys of an observation's words, and those that it has behind its entity's name."""
+        keys = []
+        sets = [[self._words.weights[word] for word in words] for words in self._sets_of(at)]
+        for words in sets:
+            total = sum(words)
+            keys += [total, *[total - left_out for left_out in sets[0]]] if len(words) > 1 else [total]
+        return keys
+
+    def _count(self, pause: Callable[[], None]) -> None:
+        """Note how often each word is said."""
+        self._often = [0] * len(self._words.weights)
+        for start in range(0, len(self._said), _COUNTED_AT_ONCE):
+            for word, count in Counter(self._said[start : start + _COUNTED_AT_ONCE]).items():
+                self._often[word] += count
+            pause()
 
     def _hold(self, block: list[int], found: dict[tuple[int, int], Likeness]) -> None:
         """Note that these observations are alike."""
@@ -235,7 +304,7 @@ class Blocks:
         telling = 1 / math.log2(max(2, min(self._often[word] for word in shared)))
         return telling if ours[0] in shared and theirs[0] in shared else telling * _OTHER_SUBJECT
 
-    def _said_by(self, at: int) -> array[int]:
+    def _said_by(self, at: int) -> Sequence[int]:
         """The words of an observation in order, those of its entity's name first where it has no subject."""
         end = self._said_from[at + 1] if at + 1 < len(self._said_from) else len(self._said)
         return self._said[self._said_from[at] : end]

@@ -159,6 +159,9 @@ _SPELLED: Final = words_of("favourite cannot cant dont doesnt didnt isnt im ive 
 _ANY_SPELLED: Final = re.compile("|".join(sorted(_SPELLED)))
 
 
+_NAME: Final = re.compile(r"(?<=[\w,;:)] )[A-Z]\w*|^[A-Z]\w*(?= [A-Z])")
+"""A word with a capital letter where that is not because a sentence begins."""
+
 _EMAIL_SIGN: Final = re.compile(r"(?<=\w)@(?=\w)")
 """The sign in an address; alone it begins a quantity."""
 
@@ -170,10 +173,11 @@ def claim_of(observation: str) -> Claim:
     speaker = _SPEAKER.match(written)
     if speaker:
         written = written[speaker.end() :]
-    names = frozenset(
-        term(word.lower()) for word in re.findall(r"(?<=[\w,;:)] )[A-Z][\w]*|^[A-Z][\w]*(?= [A-Z])", written)
-    )
-    text = with_quantities(_EMAIL_SIGN.sub("-at-", _expanded(written)).replace("_", " "))
+    names = frozenset(term(word.lower()) for word in _NAME.findall(written))
+    small = _expanded(written)
+    if "@" in small:
+        small = _EMAIL_SIGN.sub("-at-", small)
+    text = with_quantities(small.replace("_", " "))
     text = with_plain_phrases(text)
     hedged = bool(_HEDGE.search(text))
     change = ""

@@ -17,7 +17,7 @@ from typing import Final, NamedTuple
 
 from enhanced_memory.rules import words
 from enhanced_memory.rules.kinds import STRONG, WEAK, Kind, is_negated, kind_of
-from enhanced_memory.rules.sentences import Sentence, split_sentences
+from enhanced_memory.rules.sentences import Sentence, read_sentences
 from enhanced_memory.rules.text import STOP_WORDS
 from enhanced_memory.rules.transcript import ASSISTANTS, USERS
 
@@ -66,14 +66,23 @@ _POLITE_RULE: Final = re.compile(r"(?:can|could|will|would) you (?:\w+ ){0,2}?(?
 _ASKS_FOR_A_THING: Final = re.compile(r"\b(?:how|or|what|when|where|which|who)\b", re.IGNORECASE)
 _ASKED_OF_AN_ASSISTANT: Final = re.compile(r"\b(?:like|need|want) you to\b")
 _IT_MUST: Final = re.compile(r"it (?:has to|must|needs to) (?:always |never |not )?(?!be\b|have\b)\w")
-_STATE: Final = re.compile(
-    r"(?:\w+ ){1,5}?(?:are|belongs?|costs?|depends?|ends?|expects?|go(?:es)?|handles?|happens?|has|is|lives?|needs?"
-    r"|owns?|requires?|runs?|starts?|stores?|supports?|talks?|uses?|works?)\b"
+_STATES: Final = words.word_set(
+    """are belong belongs cost costs depend depends end ends expect expects go goes handle handles happen happens has is
+    live lives need needs own owns require requires run runs start starts store stores support supports talk talks use
+    uses work works"""
 )
+_STATE: Final = re.compile(rf"(?:\w+ ){{1,5}}?(?:{'|'.join(sorted(_STATES))})\b")
+_ASKING: Final = words.word_set(
+    """am are can could did do does had has have how is may should was were what when where which who whose why
+    will would"""
+)
+"""How all that _QUESTION matches begins."""
+
+_EMPTY_WORDS: Final = STOP_WORDS | words.PRAISE
+"""Words that tell nothing new."""
 
 
-@dataclass(frozen=True, slots=True)
-class Fact:
+class Fact(NamedTuple):
     """Something worth remembering.
 
     text: the sentence as said, after its date and speaker where the conversation tells them, and before the question
@@ -99,9 +108,9 @@ class _Statement:
     words."""
 
     sentence: Sentence
-    said: str
     kind: Kind
     points: float
+    negated: bool
     standing: bool
     answers: str = ""
 
@@ -109,12 +118,36 @@ class _Statement:
 class _Reading(NamedTuple):
     """A sentence in plain form, without what opens it. `specific` counts its names, numbers and names of programs."""
 
-    sentence: Sentence
     tokens: list[str]
     said: str
     every: frozenset[str]
     specific: int
     opened: bool
+
+
+class _Speaker(NamedTuple):
+    """Whether somebody speaks to an assistant, and whether it is an assistant that speaks."""
+
+    to_assistant: bool
+    is_assistant: bool
+
+
+class _Forms(dict[str, tuple[tuple[str, ...], bool]]):
+    """What a word is in plain form where it does not begin a sentence, and whether it is a name of any kind.
+
+    Filled as words are asked for; numbers are not kept, as there is no end of them.
+    """
+
+    def __init__(self, names: frozenset[str]) -> None:
+        super().__init__()
+        self._names = names
+
+    def __missing__(self, word: str) -> tuple[tuple[str, ...], bool]:
+        now = (word,) if word in words.MONTHS_AND_VERBS else words.plain(word)
+        is_name = word[0].isupper() and now[0] != "i" and now[0] not in self._names and now[0] not in words.CALENDAR
+        if not word[0].isdigit():
+            self[word] = now, is_name
+        return now, is_name
 
 
 class _FirstPerson(NamedTuple):
@@ -123,6 +156,9 @@ class _FirstPerson(NamedTuple):
     acts: bool = False
     feels: bool = False
     past: bool = False
+
+
+_NOBODY: Final = _FirstPerson()
 
 
 def extract(text: str, *, threshold: float = THRESHOLD) -> list[Fact]:
@@ -137,20 +173,21 @@ def extract(text: str, *, threshold: float = THRESHOLD) -> list[Fact]:
         if confidence < threshold:
             continue
         sentence = statement.sentence
-        key = (sentence.speaker, sentence.text.lower().rstrip(_ENDS))
+        speaker = sentence.speaker
+        key = (speaker, sentence.text.lower().rstrip(_ENDS))
         if key in told:
             continue
         told.add(key)
         facts.append(
             Fact(
-                text=_observation(statement),
-                line=sentence.line,
-                span=(sentence.start, sentence.end),
-                kind=statement.kind,
-                negated=is_negated(statement.said),
-                confidence=round(confidence, 2),
-                speaker=sentence.speaker,
-                subject=sentence.speaker or "user",
+                _observation(statement),
+                sentence.line,
+                (sentence.start, sentence.end),
+                statement.kind,
+                statement.negated,
+                round(confidence, 2),
+                speaker,
+                speaker or "user",
             )
         )
     return facts
@@ -164,49 +201,65 @@ def _points_of(confidence: float) -> float:
 
 
 def _observation(statement: _Statement) -> str:
-    sentence = statement.sentence
-    parts = [sentence.date, sentence.speaker and f"{sentence.speaker}:", sentence.text]
-    if statement.answers:
-        parts.append(f"(asked: {statement.answers})")
-    return " ".join(part for part in parts if part)
+    text, _, _, _, speaker, date, _ = statement.sentence
+    if speaker:
+        text = f"{speaker}: {text}"
+    if date:
+        text = f"{date} {text}"
+    return f"{text} (asked: {statement.answers})" if statement.answers else text
 
 
 def _statements(text: str, least: float) -> Iterator[_Statement]:
     """Every sentence that is no question, in order, with its points; those that cannot reach `least` are left out."""
-    sentences = split_sentences(text)
-    names = _names({sentence.speaker for sentence in sentences if sentence.speaker})
-    known: set[str] = set()
+    speakers, sentences = read_sentences(text)
+    traits = {speaker: _traits(speaker) for speaker in speakers}
+    names = _names({speaker for speaker in speakers if speaker})
+    openers = words.OPENERS | names
+    forms = _Forms(names)
+    known = set(_EMPTY_WORDS)
     met: dict[tuple[str | None, str], bool] = {}
     utterance: list[_Statement] = []
     number = -1
     asked = asking = ""
     first = True
+    who = _traits(None)
     for sentence in sentences:
+        said = sentence.text
         if sentence.utterance != number:
             yield from _weighed(utterance)
             utterance = []
             number = sentence.utterance
+            who = traits[sentence.speaker]
             asked, asking, first = asking, "", True
-        if " " not in sentence.text and not asked and sentence.text.isascii():
-            known.add(sentence.text.lower())  # one word says nothing: a name, a sum, a line of base64
-            continue
-        said = (sentence.speaker, sentence.text)
-        if said in met and not asked:  # said before, and nothing in it is new
-            asking = sentence.text if met[said] else asking
-            first = first and met[said]
-            continue
-        reading = _read(sentence, names)
-        content = reading.every - STOP_WORDS - words.PRAISE
-        met[said] = _is_question(reading)
-        if met[said]:
-            asking = sentence.text
+        if not asked:
+            if " " not in said and said.isascii():
+                known.add(said.lower())  # one word says nothing: a name, a sum, a line of base64
+                continue
+            was_question = met.get((sentence.speaker, said))
+            if was_question is not None:  # said before, and nothing in it is new
+                asking = said if was_question else asking
+                first = first and was_question
+                continue
+        reading = _read(said, forms, openers)
+        new = len(reading.every - known)
+        if new:
+            known |= reading.every
+        met[sentence.speaker, said] = is_question = _is_question(said, reading)
+        if is_question:
+            asking = said
         elif reading.tokens:
-            statement = _judge(reading, content, len(content - known), asked, least, first=first)
-            if statement is not None:
+            statement = _judge(sentence, reading, who, new, asked, least, first=first)
+            if statement is not None and who.to_assistant:
+                yield statement  # nothing else that is said weighs it
+            elif statement is not None:
                 utterance.append(statement)
             first = False
-        known |= content
     yield from _weighed(utterance)
+
+
+def _traits(speaker: str | None) -> _Speaker:
+    said = (speaker or "user").lower()
+    return _Speaker(said in USERS, bool(speaker) and not ASSISTANTS.isdisjoint(said.split()))
 
 
 def _names(speakers: set[str]) -> frozenset[str]:
@@ -216,90 +269,91 @@ def _names(speakers: set[str]) -> frozenset[str]:
 
 
 def _weighed(utterance: list[_Statement]) -> list[_Statement]:
-    """What somebody says in one go, all but the best having become less telling.
+    """What somebody says to others in one go, all but the best having become less telling.
 
-    Plain rules, needs, decisions and preferences keep their points, and so does what a user tells an assistant:
+    Plain rules, needs, decisions and preferences keep their points. What a user tells an assistant does not come here:
     people tell each other stories, but an assistant what it is to know.
     """
-    others = [
-        each for each in utterance if not each.standing and (each.sentence.speaker or "user").lower() not in USERS
-    ]
-    best = max(others, key=lambda each: each.points, default=None)
-    for each in others:
-        if each is not best:
-            each.points += _FURTHER
+    if len(utterance) > 1:
+        others = [each for each in utterance if not each.standing]
+        best = max(others, key=lambda each: each.points, default=None)
+        for each in others:
+            if each is not best:
+                each.points += _FURTHER
     return utterance
 
 
-def _read(sentence: Sentence, names: frozenset[str]) -> _Reading:
+def _read(text: str, forms: _Forms, openers: frozenset[str]) -> _Reading:
+    """A sentence in plain form. `openers` are the words that say nothing at its beginning."""
     tokens: list[str] = []
     specific = 0
-    written = words.WORD.findall(sentence.text)
-    if words.are_plain(sentence.text, written):
-        tokens = written
-    else:
-        for place, word in enumerate(written):
-            now = (word,) if place and word in words.MONTHS_AND_VERBS else words.plain(word)
+    written = words.WORD.findall(text)
+    if written:
+        tokens += words.plain(written[0])
+        for word in written[1:]:
+            now, is_name = forms[word]
             tokens += now
-            if place and word[0].isupper() and now[0] != "i" and now[0] not in names and now[0] not in words.CALENDAR:
-                specific += 1
+            specific += is_name
     start = 0
-    while start < len(tokens) and (tokens[start] in words.OPENERS or tokens[start] in names):
+    while start < len(tokens) and tokens[start] in openers:
         start += 1
-    tokens = tokens[start:]
+    if start:
+        tokens = tokens[start:]
     said = " ".join(tokens)
     every = frozenset(tokens)
-    specific += len(words.CODE_SIGN.findall(sentence.text))
+    specific += len(words.CODE_SIGN.findall(text))
     specific += words.DIGIT.search(said) is not None or not every.isdisjoint(words.NUMBERS)
-    return _Reading(sentence, tokens, said, every, specific, start > 0)
+    return _Reading(tokens, said, every, specific, start > 0)
 
 
-def _is_question(reading: _Reading) -> bool:
+def _is_question(text: str, reading: _Reading) -> bool:
     """Whether a sentence asks; a standing rule put as a polite question does not."""
-    asks = reading.sentence.text.rstrip(_CLOSERS).endswith(("?", "\uff1f")) or _QUESTION.match(reading.said)
-    return bool(asks) and not _POLITE_RULE.match(reading.said)
+    tokens = reading.tokens
+    asks = ("?" in text or "\uff1f" in text) and text.rstrip(_CLOSERS).endswith(("?", "\uff1f"))
+    if not asks and tokens and tokens[0] in _ASKING:
+        asks = _QUESTION.match(reading.said) is not None
+    return asks and not _POLITE_RULE.match(reading.said)
 
 
 def _judge(
-    reading: _Reading, content: frozenset[str], new: int, asked: str, least: float, *, first: bool
+    sentence: Sentence, reading: _Reading, who: _Speaker, new: int, asked: str, least: float, *, first: bool
 ) -> _Statement | None:
     """A sentence with its kind and points, as it stands alone; None where it is told early that it has fewer than
     `least`.
 
-    `new` of the words of its `content` were not met before. `asked` is the question put to the speaker just before,
-    or "".
+    `new` of its words of content were not met before. `asked` is the question put to the speaker just before, or "".
     """
-    tokens, every = reading.tokens, reading.every
-    person = _first_person(tokens) if "i" in every or "we" in every else _FirstPerson()
-    kind, points = kind_of(reading.said, every)
+    tokens, said, every, specific, opened = reading
+    person = _first_person(tokens) if "i" in every or "we" in every else _NOBODY
+    kind, points = kind_of(said, every)
     strong = points == STRONG
     rule = strong and kind == "rule"
     doubtful = not every.isdisjoint(words.HYPOTHETICAL) and not rule and kind != "preference"
     if doubtful and kind in ("decision", "requirement", "plan"):
         points = 0.0
-    times = len(every & words.TIMES)
+    times = 0 if every.isdisjoint(words.TIMES) else len(every & words.TIMES)
     if person.acts:
         points += _PERSONAL + (_HAPPENED if person.past else WEAK if kind is None else 0)
     elif person.feels:
         points += _FELT
     if not every.isdisjoint(words.OWN):
         points += _OWN
-    points += _TIME * min(times, 2) + _SPECIFIC * min(reading.specific, 2) + _NEW * min(new, 6)
+    points += _TIME * min(times, 2) + _SPECIFIC * min(specific, 2) + _NEW * min(new, 6)
     answers = ""
     if asked:
         points += _ANSWER
-        bare = first and kind is None and not person.acts and not reading.opened and len(tokens) <= _DIRECT_ANSWER
-        if bare and content and _ASKS_FOR_A_THING.search(asked):
+        bare = first and kind is None and not person.acts and not opened and len(tokens) <= _DIRECT_ANSWER
+        if bare and not every <= _EMPTY_WORDS and _ASKS_FOR_A_THING.search(asked):
             points += _DIRECT
             answers = asked
-    if not person.acts and not strong and _STATE.match(reading.said):
-        points += _STATED * (2 if reading.specific else 1)
+    if not person.acts and not strong and _is_state(said, every):
+        points += _STATED * (2 if specific else 1)
     if points < least:
         return None  # from here on, points are only lost
-    points += _talk(reading, kind, acts=person.acts, rule=rule)
+    points += _talk(reading, who, kind, acts=person.acts, rule=rule)
     if doubtful:
         points += _DOUBT
-    if not content:
+    if not new and every <= _EMPTY_WORDS:
         points += _EMPTY
     if not strong and kind != "preference" and not times and not every.isdisjoint(words.TROUBLE):
         points += _TROUBLE
@@ -308,23 +362,26 @@ def _judge(
     standing = strong and kind in ("rule", "decision", "preference", "requirement")
     past = person.past or not every.isdisjoint(words.PAST_TIMES)
     kind = kind or ("event" if past else "identity")
-    return _Statement(reading.sentence, reading.said, kind, points, standing, answers)
+    return _Statement(sentence, kind, points, is_negated(said, every), standing, answers)
 
 
-def _talk(reading: _Reading, kind: Kind | None, *, acts: bool, rule: bool) -> float:
+def _is_state(said: str, every: frozenset[str]) -> bool:
+    """Whether a sentence tells what something is or does; `every` are its words."""
+    return (not every.isdisjoint(_STATES) or "'" in said) and _STATE.match(said) is not None
+
+
+def _talk(reading: _Reading, who: _Speaker, kind: Kind | None, *, acts: bool, rule: bool) -> float:
     """Points lost by being advice, a task, a pointing remark, a proposal, or an assistant's word."""
     points = 0.0
     head = reading.tokens[0]
-    if not rule:
-        points += (
-            _ADVICE if head in words.SECOND else _ADDRESS * (not reading.every.isdisjoint(words.SECOND))
-        ) + _TASK * bool(_ASKED_OF_AN_ASSISTANT.search(reading.said))
-    to_assistant = (reading.sentence.speaker or "user").lower() in USERS
-    if head in words.POINTING and not acts and not (to_assistant and _IT_MUST.match(reading.said)):
+    if not rule and not reading.every.isdisjoint(words.SECOND):
+        points += _ADVICE if head in words.SECOND else _ADDRESS
+        points += _TASK * bool(_ASKED_OF_AN_ASSISTANT.search(reading.said))
+    if head in words.POINTING and not acts and not (who.to_assistant and _IT_MUST.match(reading.said)):
         points += _POINTING
     if head == "let" and kind != "decision":
         points += _PROPOSAL
-    if reading.sentence.speaker and not ASSISTANTS.isdisjoint(reading.sentence.speaker.lower().split()):
+    if who.is_assistant:
         points += _ASSISTANT
     return points
 
@@ -334,8 +391,14 @@ def _first_person(tokens: list[str]) -> _FirstPerson:
     for place, token in enumerate(tokens):
         if token not in ("i", "we"):
             continue
-        rest = [word for word in tokens[place + 1 : place + 8] if word not in words.BEFORE_VERB]
-        verb, after = (*rest, "", "")[:2]
+        verb = after = None
+        for word in tokens[place + 1 : place + 8]:
+            if word not in words.BEFORE_VERB:
+                if verb is not None:
+                    after = word
+                    break
+                verb = word
+        verb, after = verb or "", after or ""
         past = past or verb == "had" or "did" in tokens[place + 1 : place + 3] or words.is_past(verb)
         if verb in ("had", "have", "has") and words.is_participle(after):
             past = True

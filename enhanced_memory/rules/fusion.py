@@ -53,7 +53,7 @@ def fuse(
             if match is None:
                 named = NAMED * _is_named(place, titles[place.entity], names, typed)
                 match = Match(place.position, named + whole, 0.0, named, whole)
-            gain = MEANING * raised.get(key, 0.0) / best
+            gain = MEANING * (raised.get(key, 0.0) / best)
             matches.setdefault(place.entity, []).append(match._replace(score=match.score + gain, meaning=gain))
     worded = {each.entity: each for each in found}
     fused = []

@@ -178,10 +178,13 @@ def _ended(old: Claim, new: Claim, _same: bool) -> Finding | Literal[False] | No
     """An event that ends a state: "Owns a bicycle", "Sold the bicycle"."""
     if old.change == "changed" or not old.affirms or new.hedged:
         return None
+    ends = states_of(new.plain)[1]
+    if not ends and new.verb not in _ENDS:
+        return None
     shared = (old.words & new.words) - WEAK - {old.verb}
     if old.verb == new.verb == "be" and not new.past and not _PERFECT.search(new.plain) and not old.hedged:
         return None
-    ended = states_of(old.plain)[0] & states_of(new.plain)[1] - states_of(old.plain)[1]
+    ended = states_of(old.plain)[0] & ends - states_of(old.plain)[1]
     fits = not old.subject or not new.subject or old.subject & new.subject or shared
     if ended and new.affirms and fits and (shared or ended - SHARING):
         return Finding("update", 0.85, f'"{new.text}" ends what the old statement says.')
@@ -431,6 +434,8 @@ _REPLACES: Final = _terms("replace swap trade switch move migrate change transit
 def _implied(old: Claim, new: Claim, _same: bool) -> Finding | Literal[False] | None:
     """What a way of eating excludes."""
     for one, other in ((old, new), (new, old)):
+        if EXCLUDES.keys().isdisjoint(one.words):
+            continue
         diets = one.words & EXCLUDES.keys()
         if (
             diets
@@ -460,15 +465,21 @@ _CONSUMED: Final = _terms("eat like drink prefer cook order")
 
 def _alike(old: Claim, new: Claim, same: bool) -> Finding | Literal[False] | None:
     """Nearly all words in common, with nothing that tells them apart."""
-    if old.affirms != new.affirms or not _quantities_agree(old, new) or _named_apart(old, new, same) or new.change:
-        return None
     left, right = old.words, new.words
     shared = left & right
+    if len(shared) < _LEAST_ALIKE or old.affirms != new.affirms or new.change:
+        return None
+    if not _quantities_agree(old, new) or _named_apart(old, new, same):
+        return None
     extra, other = _beyond(left - right, shared), _beyond(right - left, shared)
     union = len(shared | extra | other)
-    if union >= 4 and len(shared) / union >= 0.75 and not (extra and other):
+    if union > _LEAST_ALIKE and len(shared) / union >= 0.75 and not (extra and other):
         return Finding("duplicate", 0.6, f'Both say nearly the same: "{old.show(shared)}".')
     return None
+
+
+_LEAST_ALIKE: Final = 3
+"""Terms in common, of at least one more, with which two statements may be nearly the same."""
 
 
 _RULES: Final[tuple[Rule, ...]] = (
@@ -526,8 +537,11 @@ def _named_apart(old: Claim, new: Claim, same: bool) -> bool:
 
 def _beyond(extra: Terms, shared: Terms) -> Terms:
     """Terms that tell more than the shared ones: neither weak, nor the name of a kind that a shared term is of."""
+    extra = extra - WEAK
+    if not extra or KIND_NAMES.keys().isdisjoint(extra):
+        return extra
     named = kinds_of(shared)
-    return frozenset(word for word in extra if word not in WEAK and KIND_NAMES.get(word) not in named)
+    return frozenset(word for word in extra if KIND_NAMES.get(word) not in named)
 
 
 def _frame(claim: Claim) -> Terms:
@@ -536,6 +550,8 @@ def _frame(claim: Claim) -> Terms:
 
 
 def _unmet(claim: Claim, other: Claim) -> list[str]:
+    if claim.quantities == other.quantities:
+        return []
     return [one for one in claim.quantities if not any(is_same(one, two) for two in other.quantities)]
 
 

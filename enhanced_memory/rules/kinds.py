@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
-from typing import Final, Literal
+from functools import lru_cache
+from typing import Final, Literal, NamedTuple
 
 from enhanced_memory.rules.words import CALENDAR, FEELINGS, word_set
 
@@ -22,18 +22,21 @@ WEAK: Final = 1.0
 """Points of a phrase that only tells the kind."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Phrase:
-    """A way to say a kind of fact. `cues`: words one of which is in every sentence that `pattern` matches."""
+class _Phrase(NamedTuple):
+    """A way to say a kind of fact. `cues`: words one of which is in every sentence that `pattern` matches. `enough`:
+    words each of which it matches wherever they stand."""
 
     kind: Kind
     points: float
     cues: frozenset[str]
+    enough: frozenset[str]
     pattern: re.Pattern[str]
 
 
-def _phrase(kind: Kind, points: float, cues: str, *patterns: str) -> _Phrase:
-    return _Phrase(kind, points, word_set(cues), re.compile("|".join(patterns)))
+def _phrase(kind: Kind, points: float, cues: str, *patterns: str, enough: str = "") -> _Phrase:
+    words = word_set(enough)
+    anywhere = [rf"\b(?:{'|'.join(sorted(words))})\b"] if words else []
+    return _Phrase(kind, points, word_set(cues), words, re.compile("|".join((*anywhere, *patterns))))
 
 
 _PRONOUN: Final = r"(?:he|i|it|she|that|there|these|they|this|those|we|what|you)\b"
@@ -109,8 +112,9 @@ _PHRASES: Final = (
         "preference",
         STRONG,
         "best care easier fan favorite fond keen prefer preferred prefers rather stand",
-        r"\b(?:prefers?|preferred|favorite|would rather|fan of|fond of|keen on|can not stand|do not care for)\b",
+        r"\b(?:would rather|fan of|fond of|keen on|can not stand|do not care for)\b",
         r"\b(?:works? best for|easier (?:for me|to))\b",
+        enough="favorite prefer preferred prefers",
     ),
     _phrase(
         "preference",
@@ -125,7 +129,7 @@ _PHRASES: Final = (
         "dislike dislikes enjoy enjoys hate hates into like likes love loves",
         r"\b(?:i|we) (?:\w+ ){0,2}?(?:dislike|enjoy|hate|like|love)(?! (?:it|that|these|this|those)(?! when)\b)",
         r"\bi am (?:really )?into\b",
-        r"\b(?:dislikes|enjoys|hates|likes|loves)\b",
+        enough="dislikes enjoys hates likes loves",
     ),
     _phrase(
         "requirement",
@@ -139,9 +143,10 @@ _PHRASES: Final = (
         "plan",
         WEAK,
         "am are goal going hoping intend intends next plan planning plans scheduled thinking tomorrow want wants will",
-        r"\b(?:goal|going to|hoping to|intends?|plan|planning|plans|scheduled|thinking of|tomorrow|wants? to|will)\b",
+        r"\b(?:going to|hoping to|thinking of|wants? to)\b",
         r"\bnext (?:month|quarter|week|year)\b",
         rf"\b(?:am|are) \w+ing .*\b(?:in|on) (?:{_DAY_OR_MONTH}|q [1-4]|20\d\d)\b",
+        enough="goal intend intends plan planning plans scheduled tomorrow will",
     ),
     _phrase(
         "identity",
@@ -165,30 +170,43 @@ _PHRASES: Final = (
         WEAK,
         """are built deploy deploys each every go goes host hosted is keep kept live lives run runs shipped stored talks
         use used uses using version work written""",
-        r"\b(?:deploys?|each|every|host|hosted|keep|kept|runs?|shipped|stored|use|used|uses|using|version)\b",
         r"\b(?:built (?:in|on|with)|goe?s? through|lives? (?:in|on)|talks to|work (?:on|with)|written in)\b",
         r"\b(?:are|is) (?:at|in|on|under)\b",
+        enough="deploy deploys each every host hosted keep kept run runs shipped stored use used uses using version",
     ),
 )
 _CUES: Final = frozenset[str]().union(*(phrase.cues for phrase in _PHRASES))
+_NEGATIONS: Final = word_set("avoid dislike hate never no not stop stopped")
 _NEGATED: Final = re.compile(
     r"\b(?:am|are|can|could|did|do|does|had|has|have|is|may|must|need|shall|should|was|were|will|would) not\b"
     r"|\b(?:never|no longer|hate|dislike|stopped)\b|^(?:no|not|avoid|stop)\b"
 )
 
 
-def kind_of(said: str, tokens: AbstractSet[str]) -> tuple[Kind | None, float]:
+def kind_of(said: str, tokens: frozenset[str]) -> tuple[Kind | None, float]:
     """The kind a sentence in plain form states, and the points of the phrase that says so; None and 0 without one.
 
     `tokens` are the words of `said`. The points are WEAK or STRONG.
     """
     cues = tokens & _CUES
-    for phrase in _PHRASES if cues else ():
-        if not phrase.cues.isdisjoint(cues) and phrase.pattern.search(said):
-            return phrase.kind, phrase.points
+    if cues:
+        for phrase in _possible(cues):
+            if not phrase.enough.isdisjoint(cues) or phrase.pattern.search(said):
+                return phrase.kind, phrase.points
     return None, 0.0
 
 
-def is_negated(said: str) -> bool:
-    """Whether a sentence in plain form denies or forbids something: "we do not use Docker", "never log secrets"."""
+@lru_cache(maxsize=16_384)
+def _possible(cues: frozenset[str]) -> tuple[_Phrase, ...]:
+    """The phrases that a sentence with these cues may hold, in order."""
+    return tuple(phrase for phrase in _PHRASES if not phrase.cues.isdisjoint(cues))
+
+
+def is_negated(said: str, tokens: AbstractSet[str]) -> bool:
+    """Whether a sentence in plain form denies or forbids something: "we do not use Docker", "never log secrets".
+
+    `tokens` are the words of `said`.
+    """
+    if _NEGATIONS.isdisjoint(tokens) and "'" not in said:
+        return False
     return _NEGATED.search(said) is not None

@@ -93,14 +93,18 @@ KIND_NAMES: Final = {term(line.partition(":")[0]): line.partition(":")[0] for li
 """Term of the name of each kind -> kind."""
 
 
+_NO_KINDS: Final[frozenset[str]] = frozenset()
+
+
 def kinds(one: str) -> frozenset[str]:
     """Kinds a term belongs to: "vim" -> {"editor"}."""
-    return _KIND_OF.get(one, frozenset())
+    return _KIND_OF.get(one, _NO_KINDS)
 
 
 def kinds_of(terms: Iterable[str]) -> frozenset[str]:
     """Kinds that any of the terms belongs to."""
-    return frozenset().union(*(_KIND_OF.get(one, frozenset()) for one in terms))
+    known = [_KIND_OF[one] for one in terms if one in _KIND_OF]
+    return frozenset().union(*known) if known else _NO_KINDS
 
 
 def alternatives(one: str) -> tuple[str, ...]:

@@ -56,15 +56,22 @@ NOBODY: Final = Owner()
 def owner_of(name: str | None, entity_type: str | None) -> Owner:
     """What an entity of this name and type is called: by its whole name, and a person by the first of two names too."""
     written = (name or "").partition("(")[0]
-    words = tuple(word.lower() for word in _WORD.findall(written)[: _MOST_WORDS + 1])
+    words = words_of_name(name or "")
     is_person = not _PEOPLE.isdisjoint(_WORD.findall((entity_type or "").lower()))
     numbered = _numbered(written, entity_type or "")
-    if not 0 < len(words) <= _MOST_WORDS or not any(sign.isalpha() for sign in words[0]):
+    if not words:
         return Owner((), is_person, numbered)
     names = [words]
     if is_person and len(words) in (2, 3) and all(part.istitle() for part in written.split()):
         names.append(words[:1])
     return Owner(tuple(names), is_person, numbered)
+
+
+def words_of_name(name: str) -> tuple[str, ...]:
+    """The words by which a name is called, in small letters; () for a title, and for what is no name."""
+    words = [word.lower() for word in _WORD.findall(name.partition("(")[0])[: _MOST_WORDS + 1]]
+    is_name = 0 < len(words) <= _MOST_WORDS and any(map(str.isalpha, words[0]))
+    return tuple(words) if is_name else ()
 
 
 _PART: Final = re.compile(r"[^\W\d_]+|\d+")

@@ -1,12 +1,15 @@
 """Turns of phrase and abbreviations, each brought to the plain words it stands for.
 
-Above it lies `rules.claims`; below it nothing.
+Above it lies `rules.claims`; below it `rules.patterns`.
 """
 
 from __future__ import annotations
 
 import re
+from functools import cache, lru_cache
 from typing import Final
+
+from enhanced_memory.rules.patterns import by_first_sign, may_begin
 
 _PHRASES: Final = {
     r"(?:new york city|nyc|new york)": "new_york",
@@ -181,11 +184,8 @@ _PHRASES: Final = {
 }
 """Turns of phrase and abbreviations, each with the plain words it stands for."""
 
-_EACH_PHRASE: Final = [(re.compile(f"{key}(?![\\w-])"), meaning) for key, meaning in _PHRASES.items()]
-_ANY_PHRASE: Final = re.compile(
-    r"(?<![\w@-])(?:" + "|".join(re.sub(r"(?<!\\)\((?!\?)", "(?:", key) for key in _PHRASES) + r")(?![\w-])"
-)
-# Without groups of its own, so that the engine can pass over an alternative by its first letter.
+_NO_GROUPS: Final = by_first_sign(re.sub(r"(?<!\\)\((?!\?)", "(?:", key) for key in _PHRASES)
+_ANY_PHRASE: Final = re.compile(rf"(?<![\w@-]){_NO_GROUPS}(?![\w-])")
 
 
 def with_plain_phrases(text: str) -> str:
@@ -195,8 +195,19 @@ def with_plain_phrases(text: str) -> str:
 
 
 def _plain_phrase(match: re.Match[str]) -> str:
-    for pattern, meaning in _EACH_PHRASE:
-        found = pattern.match(match.string, match.start())
+    for key in _phrases_at(match.group()[0]):
+        found = _each(key).match(match.string, match.start())
         if found and found.end() == match.end():
-            return found.expand(meaning)
+            return found.expand(_PHRASES[key])
     return match.group()
+
+
+@lru_cache(maxsize=64)
+def _phrases_at(sign: str) -> tuple[str, ...]:
+    """Phrases that may begin with this sign, in their order."""
+    return tuple(key for key in _PHRASES if may_begin(key, sign))
+
+
+@cache
+def _each(key: str) -> re.Pattern[str]:
+    return re.compile(f"{key}(?![\\w-])")

@@ -7,6 +7,7 @@ Above it lies `rules.claims`; below it nothing. A quantity is written back into 
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import Final
 
 _MONTHS: Final = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
@@ -118,13 +119,17 @@ def with_quantities(text: str) -> str:
     if _ANY_MONTH.search(text):
         text = _DAY_MONTH.sub(_date, text)
         text = _MONTH_DAY.sub(_date, text)
-    text = re.sub(r"\b(?:12 )?noon\b", "12:00", text)
-    text = re.sub(r"\b(?:12 )?midnight\b", "00:00", text)
+    if "noon" in text:
+        text = _NOON.sub("12:00", text)
+    if "midnight" in text:
+        text = _MIDNIGHT.sub("00:00", text)
     text = _TIME.sub(_time, text)
     text = _WORD_NUMBER.sub(lambda match: str(_WORDS[match[1]]), text)
     return _NUMBER.sub(_number, text)
 
 
+_NOON: Final = re.compile(r"\b(?:12 )?noon\b")
+_MIDNIGHT: Final = re.compile(r"\b(?:12 )?midnight\b")
 _DIGIT: Final = re.compile(r"\d")
 _ANY_MONTH: Final = re.compile("|".join(_MONTHS))
 _SPELLED: Final = re.compile(rf"\b(?:{'|'.join(_WORDS)}|noon|midnight)\b")
@@ -159,6 +164,7 @@ def _number(match: re.Match[str]) -> str:
     return f"@{amount * factor:.10g}" + (f":{name}" if name else "")
 
 
+@lru_cache(maxsize=16_384)
 def kind_of(quantity: str) -> str:
     """What a quantity measures: "date", "time", the name of its unit, or "number"."""
     if re.match(r"@(?:\d{4}|-)-\d\d-\d\d", quantity):

@@ -12,6 +12,7 @@ does not say where in the line a secret stands, and knows no passwords in plain 
 from __future__ import annotations
 
 import math
+import operator
 import re
 from collections import Counter
 from collections.abc import Iterator
@@ -84,10 +85,13 @@ _LONGEST_FRAME: Final = 20_000
 _KEY_LINES: Final = re.compile(r"(?:(?:\s|\\n)*+[A-Za-z0-9+/=]{16,})*+")
 
 _CARD_DIGITS: Final = re.compile(
-    r"(?<![\d+/_])(?<!\d\.)"
-    r"(?=(\d{14,16}|\d{4}([ .\u00a0\u202f\u2013-]|\s-\s)(?:\d{4}\2\d{4}\2\d{4}|\d{6}\2\d{4,5}))(?!\d))\d+"
+    r"[2-6](?<![\d+/_].)(?<!\d\..)"
+    r"(?=(\d{13,15}|\d{3}([ .\u00a0\u202f\u2013-]|\s-\s)(?:\d{4}\2\d{4}\2\d{4}|\d{6}\2\d{4,5}))(?!\d))\d*"
 )
-"""Digits in the groups that cards have, in the first group of its match: one card may begin within another's digits."""
+"""Digits in the groups that cards have, which end with the first group: one card may begin within another's digits.
+
+What stands before is asked for after the first digit, here and below: a set of signs is found fast.
+"""
 
 _CARD_START: Final = re.compile(r"(?:[4-6]\d{15}|2[2-7]\d{14}|3[47]\d{13}|3[068]\d{12})$")
 _DIGIT_BEFORE: Final = re.compile(r"\d[ -]$")
@@ -127,7 +131,7 @@ _ACCOUNT_FORMS: Final = {
 }
 
 _PERSON_NUMBER: Final = re.compile(
-    r"(?<![\w.-])(?!000|666|9)(\d{3}-(?!00)\d\d-(?!0000)\d{4})(?![\w-]|\.\d)",
+    r"(\d\d\d(?<!000)(?<!666)(?<!9..)(?<![\w.-]...)-(?!00)\d\d-(?!0000)\d{4})(?![\w-]|\.\d)",
 )
 _PERSON_NAMED: Final = re.compile(
     r"\b(?:ssn|social security(?: (?:number|no\.?))?)\b(?: is|:|=|\s?\()?\s{0,2}"
@@ -158,6 +162,13 @@ _NAMED: Final = re.compile(
     (?P<value>"[^"\n]{1,200}"|'[^'\n]{1,200}'|`[^`\n]{1,200}`|[^\s"'`,;]{1,500})""",
     re.VERBOSE | re.IGNORECASE,
 )
+_NAME_HEAD: Final = re.compile(
+    r"(?<![a-z\[])(?=[acekmloprstvw])(?:a(?:ccess|ccount|pi|uth)|c(?:lient|ontrase|redential)|encryption|kennwort|license"
+    r"|m(?:aster|ot de passe)|o(?:ne-time|tp)|p(?:ass|in|rivate|wd?)|re(?:covery|fresh)"
+    r"|s(?:e(?:cret|ed|rvice|ssion)|hared|igning|torage)|token|verification|w(?:achtwoord|ebhook))"
+)
+"""How the names that _NAMED knows begin, in small letters."""
+
 _TURNED: Final = re.compile(
     r"(?<![^\s\"'`(])(?=[^\s\"'`()\[\]]{0,60}[\d!@#$%^&*+=?])([^\s\"'`()\[\]]{4,60})[\"'`]?,? (?:as|is|was)"
     r" (?:my|our|the|your)"
@@ -167,13 +178,22 @@ _TURNED: Final = re.compile(
 )
 """What is a password by what follows it: "hunter2 is my password"."""
 
+_TURN: Final = re.compile(
+    r"(?:as|is|was) (?:my|our|the|your) (?:[\w'.-]{1,20} ){0,2}(?:pass(?:word|code|phrase)|pin|pwd)"
+)
+"""What is in every text in which _TURNED finds anything, in small letters."""
+
+_TAKEN_FOR: Final = str.maketrans("\u0130\u0131\u017f", "iis")
+"""Letters that a pattern without regard to case takes for others, which they are not when made small."""
+
+_NO_SMALL_LETTER: Final = re.compile("[\u0130\u0131\u017f]")
+
 _FLAG: Final = re.compile(r"--(?:api-key|pass(?:word|wd|phrase)?|secret|token)[ =]([^\s\"'$<\[-][^\s\"']{2,200})")
 _FORMS_IN_TEXT: Final = (
     (_IN_ADDRESS, _PASSWORD, ("://",)),
     (_BEARER, _TOKEN, ("bearer", "basic", "token")),
     (_SIGNATURE, _TOKEN, ("sig=", "signature=", "key=", "token=")),
     (_FLAG, _PASSWORD, ("--",)),
-    (_TURNED, _PASSWORD, ("pass", "pin", "pwd")),
     (_PERSON_NUMBER, _PERSON, ("-",)),
     (_PERSON_NAMED, _PERSON, ("ssn", "social security")),
 )
@@ -238,12 +258,14 @@ def _secrets(text: str) -> Iterator[tuple[int, int, str]]:
     yield from _private_keys(text)
     for run in _RUN.finditer(text):
         yield from _in_run(run)
-    small = text.lower()
+    small = _in_small_letters(text)
     for form, kind, signs in _FORMS_IN_TEXT:
         if any(sign in small for sign in signs):
             yield from ((*secret.span(1), kind) for secret in form.finditer(text))
+    if _TURN.search(small):
+        yield from ((*secret.span(1), _PASSWORD) for secret in _TURNED.finditer(text))
     if any(root in small for root in _NAMES):
-        yield from _named(text)
+        yield from _named(text, small)
     yield from _cards(text)
     yield from _accounts(text)
 
@@ -287,20 +309,31 @@ def _is_disorder(signs: str) -> bool:
         or len(_JOINT.findall(signs)) > len(signs) // 16
     ):
         return False
-    digits = sum(sign.isdigit() for sign in signs)
-    capitals = sum(sign.isupper() for sign in signs)
+    digits = sum(map(str.isdigit, signs))
+    capitals = sum(map(str.isupper, signs))
     return min(digits, capitals, len(signs) - digits - capitals) >= 4 and _bits(signs) > _DISORDER
 
 
 def _bits(signs: str) -> float:
     """Shannon's entropy of the signs, in bits a sign."""
-    return -sum(times / len(signs) * math.log2(times / len(signs)) for times in Counter(signs).values())
+    times = Counter(signs).values()
+    return math.log2(len(signs)) - math.fsum(map(operator.mul, times, map(math.log2, times))) / len(signs)
 
 
-def _named(text: str) -> Iterator[tuple[int, int, str]]:
-    """Values that a name before them says to be secret."""
+def _in_small_letters(text: str) -> str:
+    """The text in small letters, each in its place, with those for which patterns without regard to case take some."""
+    if not text.isascii() and _NO_SMALL_LETTER.search(text):
+        text = text.translate(_TAKEN_FOR)
+    return text.lower()
+
+
+def _named(text: str, small: str) -> Iterator[tuple[int, int, str]]:
+    """Values that a name before them says to be secret. `small` is the text in small letters."""
     at = 0
-    while named := _NAMED.search(text, at):
+    for head in _NAME_HEAD.finditer(small):
+        named = _NAMED.match(text, head.start()) if head.start() >= at else None
+        if named is None:
+            continue
         at = named.end("joint")
         start, end = named.span("value")
         value = named["value"]
@@ -372,8 +405,8 @@ def _cards(text: str) -> Iterator[tuple[int, int, str]]:
     """Card numbers that begin or end a row of digits, or follow another one in it."""
     last = -2
     for digits in _CARD_DIGITS.finditer(text):
-        start, end = digits.span(1)
-        if start < last or not _is_card(digits[1]):
+        start, end = digits.start(), digits.end(1)
+        if start < last or not _is_card(text[start:end]):
             continue
         within = start - last > 1 and _DIGIT_BEFORE.search(text, max(0, start - 2), start)
         if not (within and _DIGIT_AFTER.match(text, end)):
@@ -389,11 +422,12 @@ def _is_card(written: str) -> bool:
     digits = written.translate(_WITHOUT_JOINTS)
     if not _CARD_START.match(digits) or len(set(digits)) == 1:
         return False
-    return sum(map(int, digits[-1::-2] + digits[-2::-2].translate(_DOUBLED))) % 10 == 0
+    signs = str(int(digits)).encode()
+    return (sum(signs[-1::-2]) + sum(signs[-2::-2].translate(_DOUBLED)) - ord("0") * len(signs)) % 10 == 0
 
 
 _WITHOUT_JOINTS: Final = str.maketrans("", "", " .-\u00a0\u202f\u2013\t\n")
-_DOUBLED: Final = str.maketrans("0123456789", "0246813579")
+_DOUBLED: Final = bytes.maketrans(b"0123456789", b"0246813579")
 """Each digit doubled, and the two digits that may give added up."""
 
 
@@ -406,6 +440,11 @@ def _accounts(text: str) -> Iterator[tuple[int, int, str]]:
         form = _ACCOUNT_FORMS.get(_ACCOUNT_LENGTHS.get(begun[1].upper(), 0))
         account = form.match(text, begun.start()) if form else None
         if account:
-            signs = re.sub("[ -]", "", account.group())
-            if int("".join(str(int(sign, 36)) for sign in signs[4:] + signs[:4])) % 97 == 1:
+            signs = account.group().upper().translate(_IN_DIGITS)
+            head = begun.group().upper().translate(_IN_DIGITS)
+            if int(signs.removeprefix(head) + head) % 97 == 1:
                 yield *account.span(), _ACCOUNT
+
+
+_IN_DIGITS: Final = str.maketrans({" ": "", "-": ""} | {chr(ord("A") + place): str(10 + place) for place in range(26)})
+"""What the check of an account number takes each letter for."""

@@ -1,14 +1,17 @@
 """The sentences of a conversation, each with its speaker, date and place.
 
-Above it lies `rules.extraction`, which judges them; below it `rules.transcript`, which knows the layout of the text.
+Above it lies `rules.extraction`, which judges them; below it `rules.transcript`, which knows the layout of the text,
+and `rules.words`.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from typing import Final, NamedTuple
 
-from enhanced_memory.rules.transcript import FILLER, HIDDEN, read_transcript
+from enhanced_memory.rules.transcript import FILLER, HIDDEN, Transcript, read_transcript
+from enhanced_memory.rules.words import word_set
 
 MAX_SENTENCE: Final = 400
 """Characters after which a sentence is cut at a space: what runs on longer, as dictation does, says several things."""
@@ -26,10 +29,11 @@ _END: Final = re.compile(
     r"|(?<=[\u3002\uff01\uff1f])[\u3002\uff01\uff1f]*+"
     rf"|(?:(?<=\A{HIDDEN})|(?<=[.!?]\s{HIDDEN})){HIDDEN}*+(?=\s+[A-Z]))"
 )
-"""Where a sentence ends; what must stand before is asked for after the first sign, since a set of signs is found fast."""
+"""Where a sentence ends. What must stand before is asked for after the first sign: a set of signs is found fast."""
 
-_ABBREVIATIONS: Final = frozenset(
-    "mr mrs ms dr prof st jr sr vs etc approx no fig inc ltd co dept jan feb mar apr jun jul aug sep sept oct nov dec".split()
+_ABBREVIATIONS: Final = word_set(
+    """mr mrs ms dr prof st jr sr vs etc approx no fig inc ltd co dept jan feb mar apr jun jul aug sep sept oct nov
+    dec"""
 )
 _ABBREVIATION: Final = re.compile(
     rf"(?:\A|[\s(])(?:{'|'.join(sorted(_ABBREVIATIONS))}|e\.g|i\.e|a\.m|p\.m|u\.s|u\.k|[A-Za-z])\.$", re.IGNORECASE
@@ -63,25 +67,38 @@ def split_sentences(text: str) -> list[Sentence]:
 
     Asides in square brackets (a shared picture, a noise) are not said and left out.
     """
+    return list(read_sentences(text)[1])
+
+
+def read_sentences(text: str) -> tuple[set[str | None], Iterator[Sentence]]:
+    """Who says anything in a conversation, and its sentences, made as they are asked for: there may be many."""
     transcript = read_transcript(text)
-    masked = transcript.masked
-    is_marked = HIDDEN in masked or FILLER in masked
+    masked, utterances = transcript.masked, transcript.utterances
+    is_marked = HIDDEN in masked
+    places = [
+        (start, end, number)
+        for number, utterance in enumerate(utterances)
+        for block_start, block_end in utterance.blocks
+        for start, end in _cut(masked[block_start:block_end], block_start)
+        if not is_marked or HIDDEN not in masked[start:end]
+    ]
+    speakers = {utterances[number].speaker for number in {number for _, _, number in places}}
+    return speakers, _sentences(text, transcript, places)
+
+
+def _sentences(text: str, transcript: Transcript, places: list[tuple[int, int, int]]) -> Iterator[Sentence]:
+    """The sentences that stand from a place to another, each said in the utterance of a number."""
+    masked, utterances = transcript.masked, transcript.utterances
+    is_filled = FILLER in masked
     line, counted = 1, 0
-    found: list[Sentence] = []
-    for number, utterance in enumerate(transcript.utterances):
-        speaker, date = utterance.speaker, utterance.date
-        for block_start, block_end in utterance.blocks:
-            for start, end in _cut(masked[block_start:block_end], block_start):
-                words = masked[start:end]
-                if is_marked:
-                    if HIDDEN in words:
-                        continue
-                    words = words.replace(FILLER, "")
-                said = " ".join(words.split())
-                if said:
-                    line, counted = line + text.count("\n", counted, start), start
-                    found.append(Sentence(said, start, end, line, speaker, date, number))
-    return found
+    for start, end, number in places:
+        words = masked[start:end]
+        if is_filled:
+            words = words.replace(FILLER, "")
+        line += text.count("\n", counted, start)
+        counted = start
+        utterance = utterances[number]
+        yield Sentence(" ".join(words.split()), start, end, line, utterance.speaker, utterance.date, number)
 
 
 def _cut(block: str, offset: int) -> list[tuple[int, int]]:

@@ -183,8 +183,14 @@ def observe(observation: str) -> Observed:
     has_end = ":" in start or ">" in start or "\uff1a" in start
     label = _LABEL.match(start, after) if has_end else None
     if label:
-        return Observed(analyse(label["who"]), True, date + observation[label.end() :].lstrip())
+        return Observed([*_analysed_name(label["who"])], True, date + observation[label.end() :].lstrip())
     return Observed(_subject(start[after:]), False, observation)
+
+
+@lru_cache(maxsize=4_096)
+def _analysed_name(who: str) -> tuple[str, ...]:
+    """The tokens of a speaker's name, who seldom says one thing only."""
+    return tuple(analyse(who))
 
 
 def without_stamp(text: str) -> str:
@@ -262,6 +268,9 @@ def _analysed(chunk: str) -> _Chunk:
     if chunk.isascii() and chunk.isalpha() and (chunk.islower() or chunk.istitle()):  # most words, in short
         word = (stem(chunk[:MAX_TOKEN].lower()),)
         return _Chunk(() if chunk.lower() in STOP_WORDS else word, (), word)
+    if chunk.isascii() and chunk.isdigit():
+        number = (chunk[:MAX_TOKEN],)
+        return _Chunk(number, (), number)
     spelled = _SPELLED.get(chunk[-1], "")
     chunk = _CLITIC.sub("", chunk.rstrip("+#"))
     if "'" in chunk and (contracted := chunk.replace("'", "").lower()) in STOP_WORDS:

@@ -260,14 +260,12 @@ def _labels(lines: list[tuple[int, str]]) -> list[_Label | None]:
     known: dict[str, _Label | None] = {}
     for _, line in lines:
         name, colon, rest = line[:_LONGEST_NAME].partition(":")
-        by_name = bool(colon) and name.isalpha() and (not rest or rest[0].isspace())
-        if by_name and name in known:
-            labels.append(known[name])
+        if not (colon and name.isalpha() and rest[:1].isspace()):
+            labels.append(_label(line[:_LABEL_REACH], len(line)))
             continue
-        label = _label(line[:_LABEL_REACH], len(line))
-        if by_name and not _can_be_code(name):
-            known[name] = label
-        labels.append(label)
+        if name not in known:
+            known[name] = _label(line[:_LABEL_REACH], len(line))
+        labels.append(known[name])
     return labels
 
 
@@ -295,7 +293,8 @@ def _label(head: str, length: int) -> _Label | None:
         return _Label(nick["who"], date, nick.end(), True)
     if named := _LABEL.match(head, at):
         who = named["who"]
-        if who.lower() in _HEADINGS or (_can_be_code(who) and _CODE_LINE.match(head, at)):
+        can_be_code = " " in who or who.isupper() or who.endswith(("Error", "Exception", "Warning"))
+        if who.lower() in _HEADINGS or (can_be_code and _CODE_LINE.match(head, at)):
             return None
         return _Label(named["who"], date, named.end(), stamp is not None or bool(named["mark"]))
     if length > _HEADING_LINE:
@@ -307,11 +306,6 @@ def _label(head: str, length: int) -> _Label | None:
     if heading and heading["who"].lower() in _ROLES:
         return _Label(heading["who"], date, length, True)
     return None
-
-
-def _can_be_code(who: str) -> bool:
-    """Whether what stands before a colon may be a statement or a message of a program, and no name."""
-    return " " in who or who.isupper() or who.endswith(("Error", "Exception", "Warning"))
 
 
 def _after_lead(head: str, at: int) -> int:

@@ -8,7 +8,6 @@ courtesy, praise and doubt.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 from functools import lru_cache
 from typing import Final
 
@@ -144,11 +143,6 @@ def plain(word: str) -> tuple[str, ...]:
     if tail == "s":
         return (head, "is") if head in _WITH_IS else (head,)
     return (head, _SHORT["'" + tail]) if "'" + tail in _SHORT else (word,)
-
-
-def are_plain(text: str, written: Sequence[str]) -> bool:
-    """Whether the words of a text are what `plain` would make of each."""
-    return text.islower() and "'" not in text and "\u2019" not in text and _WRITTEN_APART.keys().isdisjoint(written)
 
 
 def is_past(word: str) -> bool:

@@ -273,6 +273,8 @@ class MemoryDBService:
         self.upkeep.close()
         if self.meaning is not None:
             self.meaning.close()
+        if self._readers is not None:
+            self._readers.close()  # so that the store is the last to let go of the database
         self._store.close()
 
     # -------------------------------------------------------------------------------------------- the road of a request

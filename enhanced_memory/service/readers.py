@@ -39,6 +39,9 @@ log = logging.getLogger(__name__)
 _TITLE: Final = "memory-db-reader"
 """What lists of processes show, so that who looks for the daemon finds one."""
 
+_PATIENCE_S: Final = 5.0
+"""How long a search may take there, which is a hundred times what it takes; then the daemon does it itself."""
+
 _GRACE_S: Final = 1.0
 """How long a process may take beyond the time limit, at which it ends a statement by itself."""
 
@@ -97,8 +100,8 @@ class Readers:
             self._alive += 1
 
     def answer(self, caller: Caller, method: str, arguments: Mapping[str, Any], timeout_s: float) -> Answer | None:
-        """What the operation gives for arguments that were checked; None: they cannot tell, and whoever asks has to find
-        out without them.
+        """What the operation gives for arguments that were checked; None: they cannot tell, and whoever asks has to
+        find out without them.
 
         Raises: Busy: its turn did not come in time.
         """
@@ -113,8 +116,9 @@ class Readers:
                 process = self._free.get_nowait()
             except queue.Empty:  # it was lost, and its place was not
                 return None
-            request = {"method": method, "arguments": arguments, "namespace": caller.namespace, "timeout_s": timeout_s}
-            reply = self._sent(process, wire.encode(request), timeout_s)()
+            patience_s = min(timeout_s, _PATIENCE_S)
+            request = {"method": method, "arguments": arguments, "namespace": caller.namespace, "timeout_s": patience_s}
+            reply = self._sent(process, wire.encode(request), patience_s)()
             if reply is None:
                 return None
             self._answered += 1  # threads may count past one another; it is told, and nothing depends on it
@@ -247,7 +251,7 @@ def _not_here(*_: Any, **__: Any) -> NoReturn:
 
 
 def _answered(snapshots: Snapshots, service: Service, asked: Mapping[str, Any]) -> tuple[dict[str, Any], bytes]:
-    """The reply, and what the operation gives as JSON text, which follows it as it is: so nobody reads it on its way."""
+    """The reply, and what the operation gives as JSON text, which follows it as it is: nobody reads it on its way."""
     declared, arguments = find(asked["method"]), asked["arguments"]
     caller = Caller(asked["namespace"])
     snapshots.accessed.clear()

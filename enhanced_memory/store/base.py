@@ -6,7 +6,7 @@ ranking, nothing above knows SQL. Names of tables, files and connections do not 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol, TypeVar
 
@@ -354,6 +354,15 @@ class Aging:
 
 
 @dataclass(frozen=True, slots=True)
+class Texts:
+    """What an entity says, and its name."""
+
+    entity_id: int
+    name: str
+    observations: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Said:
     """What an entity says, and the places of that in the index (None is 1, 2, 3, …)."""
 
@@ -471,6 +480,12 @@ class Entities(Protocol):
 
     def page(self, after: int, limit: int, entity_type: str | None = None) -> list[Entity]:
         """Up to `limit` entities numbered above `after`, in that order."""
+
+    def texts(self, after: int, limit: int, entity_type: str | None = None) -> list[Texts]:
+        """The same as names and observations, which is quicker; what cannot be read says nothing. None are kept."""
+
+    def types(self, ids: Collection[int]) -> dict[int, str]:
+        """The types of those of `ids` that live, in whatever namespace, by number."""
 
     def count(self, entity_type: str | None = None) -> int:
         """How many there are."""

@@ -84,13 +84,14 @@ def main() -> None:
         print(f"{name[:40]:40} {times}  facts {facts}{late}")
     with TemporaryDirectory() as folder:
         service = MemoryDBService(Settings(db_path=f"{folder}/memory.db"))
-        params = {"conversation_text": facts_alone(), "auto_store": False}
-        started = time.process_time()
-        reply = service.handle_request({"method": "auto_extract_facts", "params": params})
-        spent = time.process_time() - started
+        for way, auto_store in (("told", False), ("stored", True), ("known", True)):
+            params = {"conversation_text": facts_alone(), "auto_store": auto_store}
+            started = time.process_time()
+            reply = service.handle_request({"method": "auto_extract_facts", "params": params})
+            spent = time.process_time() - started
+            late = "  over the bound" if spent > BOUND_S else ""
+            print(f"{f'nothing but facts, {way} by the operation':40} {spent:5.2f} s  facts {reply['count']}{late}")
         service.close()
-    late = "  over the bound" if spent > BOUND_S else ""
-    print(f"{'nothing but facts, by the operation':40} {spent:5.2f} s  facts {reply['count']}{late}")
 
 
 if __name__ == "__main__":

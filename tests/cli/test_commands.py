@@ -202,6 +202,10 @@ def test_a_conversation_is_extracted_from(run: Run, daemon: Daemon) -> None:
     assert tried.err == "1 fact found, and nothing was remembered.\n"
     assert run("extract", "-", "--session", "s1", stdin=talk).err == "1 fact remembered.\n"
     assert run("open", "auto-extracted-s1").status == 0
+    again = run("extract", "-", "--session", "s1", stdin=talk)
+    assert (again.status, again.err) == (0, "1 fact found, and nothing new: known already.\n")
+    more = run("extract", "-", "--session", "s1", stdin=talk + b"user: Never use tabs in this repository.\n")
+    assert more.err == "2 facts found: 1 new and remembered, 1 known already.\n"
 
 
 @pytest.mark.process

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import random
+import sqlite3
 import string
 from pathlib import Path
 from typing import Any
 
 from enhanced_memory.service.dispatcher import MemoryDBService
 from enhanced_memory.settings import Settings
+from enhanced_memory.shapes import MAX_OBSERVATIONS
 
 TALK = """user: Always run the linter before committing.
 assistant: Sure, I will.
@@ -41,6 +43,46 @@ def test_a_repeated_call_changes_nothing_and_a_further_one_adds(ask: Any) -> Non
     assert ask("memory_history", entity_name=name)["versions"][0]["version"] == 1
     ask("auto_extract_facts", conversation_text="user: I prefer dark themes in every editor.", session_id="s1")
     assert ask("memory_history", entity_name=name)["versions"][0]["version"] == 2
+
+
+def test_the_reply_tells_how_many_facts_are_new_and_how_many_were_known(ask: Any) -> None:
+    def told(text: str) -> tuple[int, int, int]:
+        reply = ask("auto_extract_facts", conversation_text=text, session_id="s1")
+        assert reply["stored"] is True
+        assert len(reply["entity_ids"]) == len(reply["facts"]) == 1
+        return reply["count"], reply["new_count"], reply["known_count"]
+
+    assert told(TALK) == (3, 3, 0)
+    assert told(TALK) == (3, 0, 3)
+    assert told(f"{TALK}\nuser: I prefer dark themes in every editor.") == (4, 1, 3)
+    assert "new_count" not in ask("auto_extract_facts", conversation_text=TALK, auto_store=False)
+
+
+def test_a_repeated_call_leaves_what_was_made_of_its_entity(ask: Any) -> None:
+    name = ask("auto_extract_facts", conversation_text=TALK, session_id="s1")["facts"][0]["name"]
+    ask("update_entity", entityName=name, entityType="habits")
+    ask("auto_extract_facts", conversation_text=TALK, session_id="s1")
+    assert ask("open_nodes", names=[name])["entities"][0]["entityType"] == "habits"
+
+
+def test_more_facts_of_one_speaker_than_an_entity_holds_are_all_kept_in_further_ones(ask: Any) -> None:
+    def facts(first: int, last: int) -> str:
+        return "".join(f"Ann: I prefer tool {number}.\n" for number in range(first, last))
+
+    def told(text: str, **how: Any) -> tuple[dict[str, int], int, int]:
+        reply = ask("auto_extract_facts", conversation_text=text, session_id="s1", **how)
+        sizes = {fact["name"]: len(fact["observations"]) for fact in reply["facts"]}
+        assert reply["count"] == sum(sizes.values()) == sum(len(fact["evidence"]) for fact in reply["facts"])
+        return sizes, reply.get("new_count", 0), len(set(reply["entity_ids"]))
+
+    one, two = "auto-extracted-s1:Ann", "auto-extracted-s1:Ann #2"
+    assert told(facts(0, 10_003), auto_store=False) == ({one: MAX_OBSERVATIONS, two: 3}, 0, 0)
+    assert told(facts(0, 10_003)) == ({one: MAX_OBSERVATIONS, two: 3}, 10_003, 2)
+    assert told(facts(0, 10_003)) == ({one: MAX_OBSERVATIONS, two: 3}, 0, 2)
+    assert told(facts(9_998, 10_006)) == ({one: 2, two: 6}, 3, 2)
+    kept = [entity["observations"] for entity in ask("open_nodes", names=[one, two])["entities"]]
+    assert sorted(map(len, kept)) == [6, MAX_OBSERVATIONS]
+    assert len({text for texts in kept for text in texts}) == 10_006
 
 
 def test_nothing_is_stored_where_that_is_not_wanted(ask: Any) -> None:
@@ -160,8 +202,12 @@ def test_masking_can_be_switched_off(tmp_path: Path) -> None:
     assert (reply["secrets"], "4111 1111" in texts(reply)) == ({}, True)
 
 
-def test_more_facts_than_an_entity_holds_are_refused_and_none_is_stored(ask: Any) -> None:
-    talk = "\n".join(f"I always use tool{n} on server{n * 3} for project{n * 7}." for n in range(10_001))
-    reply = ask("auto_extract_facts", conversation_text=talk)
-    assert reply["code"] == "too_large"
-    assert ask("get_memory_status")["total_entities"] == 0
+def test_where_one_speakers_facts_cannot_be_added_nothing_of_the_others_is_stored(
+    ask: Any, service: MemoryDBService
+) -> None:
+    ask("auto_extract_facts", conversation_text="Bob: I prefer tea.", session_id="s1")
+    with sqlite3.connect(service.settings.db_path) as db:
+        db.execute("UPDATE entities SET compressed_data = x'00'")
+    talk = "Ann: I prefer water.\nBob: I prefer coffee."
+    assert ask("auto_extract_facts", conversation_text=talk, session_id="s1")["code"] == "corrupt"
+    assert ask("get_memory_status")["total_entities"] == 1

@@ -38,6 +38,15 @@ def test_a_query_finds_its_memory_first(ask: Any, query: str, first: str) -> Non
     assert names(ask("search_nodes", query=query))[0] == first
 
 
+def test_memories_of_many_observations_hide_no_other(ask: Any, remember: Any) -> None:
+    for number in range(2):
+        remember(f"large {number}", *(f"the ferry to Tromsø, trip {number}, leg {leg}" for leg in range(600)))
+    for number in range(30):
+        remember(f"small {number}", f"the ferry to Tromsø was late on day {number}")
+    found = names(ask("search_nodes", query="ferry to Tromsø", limit=50, detail="names"))
+    assert {"large 0", "large 1", *(f"small {number}" for number in range(30))} <= set(found)
+
+
 def test_the_reply_names_the_observations_that_matched(ask: Any) -> None:
     result = ask("search_nodes", query="green tea")["results"][0]
     assert result["observations"][result["matches"][0]["index"]] == "Caroline prefers green tea"

@@ -8,7 +8,7 @@ import random
 import pytest
 
 from enhanced_memory.rules.blocking import Blocks, Candidate
-from enhanced_memory.rules.owners import owner_of
+from enhanced_memory.rules.stemming import stem
 
 WORDS = [a + b + c for a, b, c in itertools.product("bdfgk", "aeiou", "lmnrs")]
 
@@ -92,6 +92,24 @@ def test_what_shares_a_rare_subject_comes_before_what_shares_common_words() -> N
 def test_an_observation_without_a_subject_meets_what_is_said_of_its_entity() -> None:
     blocks = Blocks()
     for number in range(30):
-        blocks.add(number, [f"Lives in Town{number}"], owner_of(f"Name{number}", "person"))
-    blocks.add(30, ["Name7 lives in Town99", "Pack socks"], owner_of("Trips", "note"))
+        blocks.add(number, [f"Lives in Town{number}"], [f"name{number}"])
+    blocks.add(30, ["Name7 lives in Town99", "Pack socks"], ["trips"])
     assert [(pair.first, pair.second, pair.near) for pair in blocks.pairs(lambda: None)] == [(7, 30, ((0, 0),))]
+
+
+def test_all_observations_are_met_that_are_the_same_but_for_a_word_on_either_side() -> None:
+    chance = random.Random(11)
+    stock = [word for word in WORDS if stem(word) == word][:40]
+    entities = [chance.sample(stock, chance.randint(2, 9)) for _ in range(250)]
+    for number in range(0, 250, 5):
+        entities.append([*entities[number][1:], chance.choice(stock)])
+    sets = [frozenset(words) for words in entities]
+    near = {
+        (one + 1, other + 1)
+        for one, other in itertools.combinations(range(len(sets)), 2)
+        if max(len(sets[one] - sets[other]), len(sets[other] - sets[one])) <= 1
+        and len(sets[one] & sets[other]) > 3  # of shorter ones, more than twelve may have a key in common
+    }
+    found = candidates(*[[" ".join(words)] for words in entities])
+    assert len(near) > 20
+    assert near <= {(pair.first, pair.second) for pair in found}

@@ -163,6 +163,27 @@ def test_abbreviations_numbers_and_asides_end_no_sentence() -> None:
     assert not any("photo" in sentence for sentence in said)
 
 
+@pytest.mark.parametrize("end", ["", "."])
+def test_a_number_in_a_circle_ends_no_sentence_and_a_smile_does(end: str) -> None:
+    said = [
+        sentence.text
+        for sentence in split_sentences(f"I work at gate \u2776 of the harbour \U0001f600 We live here{end}")
+    ]
+    assert said == ["I work at gate \u2776 of the harbour \U0001f600", f"We live here{end}"]
+
+
+def test_a_smile_after_a_bullet_ends_no_sentence() -> None:
+    assert [sentence.text for sentence in split_sentences("- \U0001f600 I moved to Oslo.")] == [
+        "\U0001f600 I moved to Oslo."
+    ]
+
+
+@pytest.mark.parametrize("talk", ["Dr: I moved to Oslo.\nDr: I like it.", "INFO: I moved to Oslo.\nINFO: I like it."])
+def test_a_name_means_the_same_on_each_line_it_heads(talk: str) -> None:
+    first, second = (split_sentences(line)[0:1] for line in talk.split("\n"))
+    assert [one.speaker for one in split_sentences(talk)] == [one.speaker for one in (*first, *second)]
+
+
 def test_a_sentence_without_end_is_cut() -> None:
     parts = split_sentences("so I went home and " * 100)
     assert len(parts) > 1

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from enhanced_memory.rules import fusion, ranking
@@ -56,6 +56,7 @@ def test_a_neighbour_that_means_the_same_lends_a_share() -> None:
 
 
 @given(st.dictionaries(st.tuples(st.integers(0, 2), st.just(0)), st.floats(-1, 1)))
+@example({(0, 0): 5e-324})
 def test_meaning_never_takes_from_what_the_words_gave(likeness: dict[tuple[int, int], float]) -> None:
     asked = terms("car", "ann", "doctor")
     before = {each.entity: each.score for each in ranking.score(asked, STRIPS, TITLES)}

@@ -257,3 +257,10 @@ def test_a_run_without_order_is_a_secret_whatever_names_it_and_however_long_it_i
         looks_like_words = length < 64 and re.search("[a-z]{7}|[A-Z]{7}", secret)
         if sum(map(str.isdigit, secret)) >= 4 and not looks_like_words:
             assert secret not in redact(f"We use {written.format(secret)} at work.")[0]
+
+
+@pytest.mark.parametrize("name", ["PASSWORD", "pa\u017f\u017fword", "Api_Key", "ap\u0131_key", "to\u212aen"])
+def test_the_name_of_a_secret_is_known_in_letters_of_any_case_and_kind(name: str) -> None:
+    text = f"\u0130n {name}: Zq9x77Kpq2vv"
+    assert "Zq9x77Kpq2vv" not in redact(text)[0]
+    assert redact(text)[0].startswith(f"\u0130n {name}: [secret: ")

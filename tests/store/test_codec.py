@@ -517,6 +517,25 @@ def test_what_the_gate_lets_through_is_what_python_reads(opcodes: bytes) -> None
     assert pickle.loads(plain) == data
 
 
+@given(
+    st.lists(
+        st.sampled_from([b"(", b"Vk\n", b"Vl\n", b"V\n", b"V\\\n", b"V\xe9\n", b"a", b"e", b"s", b".", b"]"]),
+        max_size=8,
+    )
+)
+@example([b"Vk\n", b"a", b"s", b"."])
+@example([b"(", b"Vk\n", b"V\n", b"e", b"s", b"."])
+@example([b"(", b"Vk\n", b"a", b"s", b"."])
+@example([b"Vk\n", b"e", b"s", b"."])
+def test_what_is_read_by_its_lines_alone_is_what_python_reads(parts: list[bytes]) -> None:
+    plain = b"\x80\x05}Vobservations\n]" + b"".join(parts)
+    try:
+        data = read(stored(plain))
+    except CorruptBlob:
+        return
+    assert pickle.loads(plain) == data
+
+
 # ------------------------------------------------------------------------------------------------ shape
 
 

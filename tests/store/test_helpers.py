@@ -153,6 +153,38 @@ def test_a_dictionary_of_the_stores_own_words_is_the_same_with_help_and_without(
     assert made[0] == made[1]
 
 
+def test_a_dictionary_whose_words_were_erased_while_it_was_made_is_not_kept(
+    opened: Callable[[Mend], tuple[SQLiteStore, Helping]],
+) -> None:
+    erased = "the key of the hive lies under Quillfeather's stone"
+    stores: list[SQLiteStore] = []
+    scrubbed: list[str] = []
+
+    def purge_meanwhile(made: Any) -> Any:
+        if isinstance(made, str) and not scrubbed:
+            scrubbed.append(made)
+            gone = lambda tx: [tx.entities.purge(each) for each in tx.entities.page(0, 600)]  # noqa: E731
+            stores[0].write(gone, "default", 10.0)
+            stores[0].scrub([erased], 10.0)
+        return made
+
+    store, helping = opened(purge_meanwhile)
+    stores.append(store)
+    for page in range(2):
+        text = erased if page == 0 else "Ann keeps the bees of the hive in Porto"
+        drafts = [Draft(f"hive {page} {number}", "thing", [f"{text} {number}"]) for number in range(600)]
+        store.write(
+            lambda tx, drafts=drafts: [tx.entities.create(draft, Change("created")) for draft in drafts],  # type: ignore[misc]
+            "default",
+            10.0,
+        )
+    while not (rows := store.read(dictionaries, "default", 10.0)):
+        pass
+    assert "Quillfeather" in scrubbed[0]
+    assert helping.done.get(timeout=5) == "train"
+    assert [b"Quillfeather" in each for each in rows] == [False]
+
+
 def dictionaries(tx: Any) -> list[Any]:
     """The dictionaries made of the store's own words."""
     found = tx.entities._scope.connection.execute("SELECT data FROM dictionaries WHERE trained_on > 0")

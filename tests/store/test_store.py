@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import math
+import os
 import queue
 import random
+import shutil
 import sqlite3
 import threading
 from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -392,6 +396,32 @@ def test_a_draft_made_ready_with_a_dictionary_that_was_dropped_is_packed_anew(st
     blob = read(lambda tx: connection_of(tx).execute("SELECT compressed_data FROM entities").fetchone()[0])
     assert dictionary_of(blob) is None
     assert read(lambda tx: tx.entities.find("a").observations) == (text,)
+
+
+def test_the_log_of_an_erasure_is_emptied_as_soon_as_nobody_reads_an_older_state(
+    store: SQLiteStore, write: Run, path: str
+) -> None:
+    write(create("a", "a fact"))
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("BEGIN")
+        other.execute("SELECT count(*) FROM entities").fetchone()
+        write(lambda tx: tx.entities.purge(tx.entities.find("a")))
+        store.scrub(["a fact"], 10.0)
+        assert os.path.getsize(f"{path}-wal") > 0
+        other.execute("ROLLBACK")
+        write(create("b", "another"))
+        while os.path.getsize(f"{path}-wal"):  # about once a second
+            pass
+
+
+def test_what_is_closed_lies_in_the_file_itself_though_another_has_it_open(path: str, tmp_path: Path) -> None:
+    with closing(SQLiteStore(path, Analyser())) as store:
+        store.write(create("a", "a fact"), "default", 10.0)
+        other = sqlite3.connect(path)
+        other.execute("SELECT count(*) FROM entities").fetchone()
+    shutil.copy(path, tmp_path / "copy.db")
+    with closing(other), closing(SQLiteStore(str(tmp_path / "copy.db"), Analyser())) as copied:
+        assert copied.read(lambda tx: tx.entities.find("a").observations, "default", 10.0) == ("a fact",)  # type: ignore[union-attr]
 
 
 def test_a_name_that_was_purged_since_it_was_looked_for_is_created_anew(write: Run, read: Run) -> None:

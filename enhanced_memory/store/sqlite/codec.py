@@ -11,7 +11,8 @@ A blob is a header and a compressed pickle of protocol 5. The first byte is the 
 
 What is written uses no memo and no frame, and for ASCII text the opcode UNICODE, a line without a length byte: every
 `pickle.loads` reads it, and it deflates 2 points better. What is read passes, in this order: the size cap, the
-checksum, inflating with a bound, the opcode gate, and an unpickler that looks nothing up.
+checksum, inflating with a bound, the opcode gate, and an unpickler that looks nothing up. A pickle that is one entity's
+lines of text and nothing else is read by its pattern alone, in a tenth of the time: it has no opcodes to walk.
 """
 
 from __future__ import annotations
@@ -72,6 +73,10 @@ _GETS = {0x68: 1, 0x6A: 4}
 """BINGET and LONG_BINGET: bytes of the place in the memo that follows."""
 _FIXED = {0x4E: 1, 0x88: 1, 0x89: 1, 0x4B: 2, 0x4D: 3, 0x4A: 5, 0x47: 9}
 """NONE, NEWTRUE, NEWFALSE, BININT1, BININT2, BININT and BINFLOAT: bytes of the whole."""
+
+_LINE = rb"V[^\n\\\x80-\xff]*+\n"
+_ONLY_LINES = re.compile(rb"\x80\x05}Vobservations\n\](?:(%b)as|\(((?:%b)++)es)\." % (_LINE, _LINE))
+"""The pickle of an entity whose observations are all lines: most are, and what it makes can be read off."""
 
 _LAST_LINE_FEED = re.compile(rb"\n(?!V)")
 """Where a run of UNICODE opcodes ends."""
@@ -136,6 +141,11 @@ class Codec:
             self.add_dictionary(dictionary_id, data)
         self.use_dictionary(current)
 
+    @property
+    def highest_id(self) -> int:
+        """The highest id of the dictionaries it was given, -1 where there were none."""
+        return max(self._dictionaries, default=-1)
+
     def add_dictionary(self, dictionary_id: int, data: bytes) -> None:
         """Make blobs of this dictionary readable.
 
@@ -199,7 +209,9 @@ class Codec:
             raise CorruptBlob(f"its {len(blob):,} bytes are over the size cap")
         if checksum(blob) != stored_checksum:
             raise CorruptBlob("its bytes do not match their checksum")
-        return _loaded(_framed(self._inflated(blob)))
+        plain = self._inflated(blob)
+        lines = _ONLY_LINES.fullmatch(plain) if len(plain) <= DICTIONARY_REACH else None
+        return _loaded(_framed(plain)) if lines is None else {"observations": _texts(lines[1] or lines[2])}
 
     def _inflated(self, blob: bytes) -> bytes:
         """The pickle in a blob, of at most `MAX_PLAIN_BYTES`."""
@@ -332,6 +344,11 @@ def _integer(number: int) -> bytes:
     if size > 255:
         raise ValueError("plain data holds integers of at most 255 bytes")
     return b"\x8a" + bytes((size,)) + number.to_bytes(size, "little", signed=True)
+
+
+def _texts(lines: bytes) -> list[str]:
+    """The texts of lines, each between `LINE_START` and `LINE_END`."""
+    return lines[len(LINE_START) : -len(LINE_END)].decode("ascii").split("\nV")
 
 
 def _framed(plain: bytes) -> bytes:

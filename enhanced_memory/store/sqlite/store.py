@@ -99,6 +99,12 @@ _EXPIRE_EVERY_S = 60.0
 _LOG_FRAMES = 256
 """Pages in the write-ahead log from which it is worth emptying when nothing else is to do: 1 MiB."""
 
+_LARGE_LOG_BYTES = 32 * 1024 * 1024
+"""Size from which it is emptied although others read: what follows a kill has to read it, and must take no second."""
+
+_LOG_WAIT_MS = 100
+"""How long readers are waited for then, once a second until they have ended; writes wait meanwhile."""
+
 _NONE_READY: Mapping[str, Ready] = {}
 _REPAIR_TIMEOUT_S = 600.0
 """How long a step of a repair may wait for its turn."""
@@ -243,6 +249,9 @@ class SQLiteStore:
         self._trainer: threading.Thread | None = None
         self._requests_expired_at = 0.0
         self._log_checked_at = 0
+        self._log_owed = True
+        """Whether the log is to be emptied as soon as no reader holds it: it may hold what was erased."""
+        self._scrubs = 0
         self._closed = False
         opened = open_database(path)
         self._read_only = opened.read_only
@@ -361,10 +370,11 @@ class SQLiteStore:
         """
 
         def work(connection: Connection) -> None:
+            self._scrubs += 1
             self._drop_dictionaries(connection, texts)
             connection.execute("INSERT INTO search_index (search_index) VALUES ('optimize')")
             connection.execute("VACUUM")
-            self._empty_log(connection)
+            self._empty_log(connection, _LOG_WAIT_MS)
 
         self._open_writer().submit(work, timeout_s, alone=True)
 
@@ -468,6 +478,10 @@ class SQLiteStore:
         if self._mark is not None:
             self._mark.forget()
         if self._writer_connection is not None:
+            if self._writer is not None and self._read_only is None:
+                with suppress(sqlite3.Error):
+                    # A process beside us may have the database open yet.
+                    self._empty_log(self._writer_connection, _LOG_WAIT_MS)
             self._writer_connection.close()  # the last to close checkpoints and removes the write-ahead log
         if self._mark is not None:
             self._mark.close()
@@ -517,7 +531,7 @@ class SQLiteStore:
             return
         if path != self._path:
             with suppress(sqlite3.Error):
-                self._empty_log(connection)
+                self._empty_log(connection, _LOG_WAIT_MS)
         raise ReadOnly(
             f"{path} was removed or replaced while the daemon had it open, so nothing more is written",
             hint="reading goes on; put the file back, or take a backup and stop the daemon, which starts anew",
@@ -550,28 +564,33 @@ class SQLiteStore:
                 connection.execute("DELETE FROM requests WHERE created_at < ?", (earlier(scope.now, KEEP_S),))
             connection.execute("COMMIT")
         if not self._closed:
-            if idle:
-                self._shrink_log(connection)
+            self._shrink_log(connection, idle)
             self._train_if_due(connection)
 
-    def _shrink_log(self, connection: Connection) -> None:
-        """Empty the write-ahead log when it has grown and nobody reads it; a reader is never waited for."""
-        if self._writer is None or self._writer.commits == self._log_checked_at:
+    def _shrink_log(self, connection: Connection, idle: bool) -> None:
+        """Empty the write-ahead log when it has grown and nobody reads it.
+
+        Readers are waited for, for a moment, where it is owed or has become large: each that ends is on its way.
+        """
+        urgent = self._log_owed or (_size(f"{self._path}-wal") or 0) >= _LARGE_LOG_BYTES
+        if self._writer is None or not (urgent or (idle and self._writer.commits != self._log_checked_at)):
             return
         self._log_checked_at = self._writer.commits
-        connection.execute("PRAGMA busy_timeout = 0")
-        try:
-            _, frames, _ = connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
-            if frames >= _LOG_FRAMES:
-                self._empty_log(connection)
-        finally:
-            connection.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
+        if urgent:
+            self._empty_log(connection, _LOG_WAIT_MS)
+        elif connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()[1] >= _LOG_FRAMES:
+            self._empty_log(connection, 0)
 
-    def _empty_log(self, connection: Connection) -> None:
-        """Bring the write-ahead log into the database, and cut it to nothing."""
+    def _empty_log(self, connection: Connection, wait_ms: int) -> None:
+        """Bring the write-ahead log into the database, and cut it to nothing; owed where a reader holds it so long."""
         if self._mark is not None:
             self._mark.forget()
-        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        connection.execute(f"PRAGMA busy_timeout = {wait_ms}")
+        try:
+            (is_held, *_) = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        finally:
+            connection.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
+        self._log_owed = bool(is_held)
 
     # ------------------------------------------------------------------------------------------------------- helpers
 
@@ -774,21 +793,35 @@ class SQLiteStore:
     def _train(self, entities: int) -> None:
         """Make a dictionary from a sample spread over the whole store, and use it from now on."""
 
-        def keep(connection: Connection) -> int:
-            return int(
+        scrubs = self._scrubs
+
+        def keep(connection: Connection) -> int | None:
+            if self._scrubs != scrubs:
+                return None  # the sample may have held what was erased since
+            (highest,) = connection.execute("SELECT max(id) FROM dictionaries").fetchone()
+            number: int = max(highest, self._codec.highest_id) + 1  # one that was dropped is not to be taken for this
+            connection.execute("BEGIN IMMEDIATE")
+            try:
                 connection.execute(
-                    "INSERT INTO dictionaries (data, checksum, trained_on, created_at) VALUES (?, ?, ?, ?)"
-                    " RETURNING id",
-                    (data, checksum(data), entities, self._clock.tick()),
-                ).fetchone()[0]
-            )
+                    "INSERT INTO dictionaries (id, data, checksum, trained_on, created_at) VALUES (?, ?, ?, ?, ?)",
+                    (number, data, checksum(data), entities, self._clock.tick()),
+                )
+                connection.execute("COMMIT")
+            except BaseException:
+                connection.execute("ROLLBACK")
+                raise
+            self._codec.add_dictionary(number, data)
+            self._codec.use_dictionary(number)
+            return number
 
         try:
             data = self._trained(entities)
-            number = self._open_writer().submit(keep, _TRAINING_S)
-            self._codec.add_dictionary(number, data)
-            self._codec.use_dictionary(number)
-            log.info("dictionary %d made from %d entities", number, min(entities, _TRAIN_ON))
+            # In the writer's thread from the row to its use, so that a scrub comes before or after, never in between.
+            number = self._open_writer().submit(keep, _TRAINING_S, alone=True)
+            if number is None:
+                self._trained_on = 0
+            else:
+                log.info("dictionary %d made from %d entities", number, min(entities, _TRAIN_ON))
         except ShuttingDown:  # the next start makes it
             return
         except Exception as error:  # it is only a matter of space: the store works on with the dictionary it has
