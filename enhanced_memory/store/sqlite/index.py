@@ -126,18 +126,29 @@ class SQLiteIndex:
         self._scope.flush_index()
         parts, values = ([], []) if is_everything(self._scope, wanted) else conditions(self._scope, wanted)
         joined = f" CROSS JOIN entities ON entities.id = {ENTITY_OF_ROW}" if parts else ""
-        score, order, weights = "bm25(search_index, ?, ?, ?, ?)", "2, 1 DESC", self._weights()
+        matching = f"FROM search_index{joined} WHERE {' AND '.join(['search_index MATCH ?', *parts])}"
         if match.all_of:
-            score, order, weights = "0.0", "1 DESC", []
-        statement = (
-            f"SELECT search_index.rowid, {score} FROM search_index{joined}"
-            f" WHERE {' AND '.join(['search_index MATCH ?', *parts])} ORDER BY {order} LIMIT ?"
-        )
-        rows = self._scope.connection.execute(statement, (*weights, expression, *values, limit)).fetchall()
+            return [Hit(*entity_and_slot(row), 0.0) for row in self._newest(matching, [expression, *values], limit)]
+        statement = f"SELECT search_index.rowid, bm25(search_index, ?, ?, ?, ?) {matching} ORDER BY 2, 1 DESC LIMIT ?"
+        rows = self._scope.connection.execute(statement, (*self._weights(), expression, *values, limit)).fetchall()
         return [
             Hit(row // NEAR_SLOTS, row % NEAR_SLOTS, -rank) if row < FAR_ROWS else Hit(*entity_and_slot(row), -rank)
             for row, rank in rows
         ]
+
+    def _newest(self, matching: str, values: Sequence[object], limit: int) -> list[int]:
+        """The `limit` newest rows, newest first.
+
+        FTS5 walks its lists from the oldest row on in half of the time that it takes from the newest on, which ends
+        sooner only where many rows match.
+        """
+        execute = self._scope.connection.execute
+        few = 2 * limit
+        statement = f"SELECT search_index.rowid {matching} ORDER BY search_index.rowid"
+        rows = [row for (row,) in execute(f"{statement} LIMIT ?", (*values, few))]
+        if len(rows) == few:
+            return [row for (row,) in execute(f"{statement} DESC LIMIT ?", (*values, limit))]
+        return rows[: -limit - 1 : -1]
 
 
 def _phrase(words: Sequence[str]) -> str:
