@@ -424,8 +424,8 @@ def _terms(tokens: list[str]) -> Terms:
 
 
 @lru_cache(maxsize=65_536)
-def _term_said(token: str) -> str | None:
+def _term_said(word: str) -> str | None:
     """The term of a word; None for a quantity, a sign, and a word that says nothing by itself."""
-    if token[0] == "@" or token in _UNSAID or token in ",;:()":
+    if word[0] == "@" or word in _UNSAID or word in ",;:()":
         return None
-    return term(token.removesuffix("'s"))
+    return term(word.removesuffix("'s"))
