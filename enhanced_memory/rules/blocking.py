@@ -89,27 +89,27 @@ class _Keys:
     """Keys with the numbers of what has them, in parts; 12 bytes each."""
 
     def __init__(self) -> None:
-        self._keys = [array("q") for _ in range(_PARTS)]
-        self._owners = [array("I") for _ in range(_PARTS)]
+        self._parts = [(array("q"), array("I")) for _ in range(_PARTS)]
+        self._keep = [(keys.append, owners.append) for keys, owners in self._parts]
 
     def add(self, owner: int, keys: Sequence[int]) -> None:
-        owners = self._owners
+        keep = self._keep
         for key in keys:
-            part = key % _PARTS
-            self._keys[part].append(key)
-            owners[part].append(owner)
+            keep_key, keep_owner = keep[key % _PARTS]
+            keep_key(key)
+            keep_owner(owner)
 
     def blocks(self) -> Iterator[list[int]]:
         """Owners that share a key, two and more; an empty list after each part, for whoever wants to pause."""
-        for part in range(_PARTS):
+        for keys, owners in self._parts:
             groups: dict[int, list[int]] = {}
             first: dict[int, int] = {}
-            for key, owner in zip(self._keys[part], self._owners[part], strict=True):
+            for key, owner in zip(keys, owners, strict=True):
                 met = first.setdefault(key, owner)
                 if met != owner:
                     groups.setdefault(key, [met]).append(owner)
             yield from groups.values()
-            self._keys[part], self._owners[part] = array("q"), array("I")
+            del keys[:], owners[:]
             yield []
 
 
@@ -224,16 +224,17 @@ class Blocks:
         Only of those that may share one: two that are the same but for a word on either side have at least four of the
         five rarest words of each in common, or all if there are fewer. Most share them with none.
         """
-        weights = self._words.weights
+        weights = self._words.weights.tolist()
         rarity = [often << 32 | word for word, often in enumerate(self._often)].__getitem__
         near, rarest = _Keys(), _Keys()
-        for at, text in enumerate(self._texts):
+        said, ends = self._said, itertools.chain(itertools.islice(self._said_from, 1, None), [len(self._said)])
+        for at, (start, end, unsaid) in enumerate(zip(self._said_from, ends, self._unsaid, strict=True)):
             if not at % _PAUSED_AFTER:
                 pause()
-            sets = self._sets_of(at)
-            if not sets:
-                near.add(at, (text,))
-            for words in sets:
+            if start == end:
+                near.add(at, (self._texts[at],))
+                continue
+            for words in self._sets_of(at) if unsaid else (said[start:end],):
                 chosen = [weights[word] for word in sorted(words, key=rarity)[:_RAREST]]
                 total = sum(chosen)
                 if len(chosen) > 1:

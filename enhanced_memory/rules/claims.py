@@ -22,6 +22,7 @@ from enhanced_memory.rules.quantities import kind_of, with_quantities
 from enhanced_memory.rules.words import plain
 
 Terms = frozenset[str]
+_NO_TERMS: Final[Terms] = frozenset()
 
 _USER: Final = words_of(
     """user i me my mine we us our ours he she him his her hers they them their you your it its himself herself
@@ -56,6 +57,7 @@ _FREQUENCY: Final = {
     "hardly": 1,
 }
 _NOT: Final = words_of("not never no none nobody nothing without neither nor hardly")
+_LEFT_OUT: Final = _NOT | _FREQUENCY.keys()
 _HEDGE: Final = re.compile(
     r"\b(?:might|(?<!in )(?<!of )(?<!by )(?<!since )(?<!last )may(?= [a-z])|maybe|perhaps|possibly|probably|could"
     r"|wants? to|wish(?:es)?|hop(?:es?|ing) to|plan(?:s|ning)? (?:to|on|a|for)|consider(?:s|ing)?"
@@ -193,11 +195,13 @@ def claim_of(observation: str) -> Claim:
 
 
 def _parsed(written: str, text: str, tokens: list[str], names: Terms, change: str, hedged: bool, who: Terms) -> Claim:
-    frequency = next((_FREQUENCY[token] for token in tokens if token in _FREQUENCY), None)
-    denials = sum(token in _NOT for token in tokens)
-    if "never" in tokens:
-        frequency = 0
-    tokens = [token for token in tokens if token not in _NOT and token not in _FREQUENCY]
+    frequency, denials = None, 0
+    if not _LEFT_OUT.isdisjoint(tokens):
+        frequency = next((_FREQUENCY[token] for token in tokens if token in _FREQUENCY), None)
+        denials = sum(token in _NOT for token in tokens)
+        if "never" in tokens:
+            frequency = 0
+        tokens = [token for token in tokens if token not in _LEFT_OUT]
     start, verb = _predicate(tokens)
     before, after = tokens[:start], tokens[start + (1 if verb else 0) :]
     if after[:1] == [":"]:
@@ -228,22 +232,26 @@ def _parsed(written: str, text: str, tokens: list[str], names: Terms, change: st
         (said in _CHANGED and (done or tokens[start].endswith("ing"))) or (said in _RENEWED and "new" in tokens)
     ):
         change = change or "changed"
-    words = subject | _terms(object_) | frozenset().union(*(terms for _, terms, _ in scopes))
+    value = _terms(object_)
+    words = subject.union(value, *(terms for _, terms, _ in scopes))
     if base and base not in _LIGHT and not (base == term("work") and any(name == "as" for name, _, _ in scopes)):
         words |= {base}
+    quantities = tuple([token for token in tokens if token[0] == "@"])
     return Claim(
         written,
         subject,
         base,
-        _terms(object_),
+        value,
         tuple(scopes),
         words,
-        tuple(token for token in tokens if token.startswith("@")),
+        quantities,
         frozenset(
             token
             for token in (*(before if verb else object_[-1:]), *_numbered(tokens))
             if token.startswith("@") and kind_of(token) == "number"
-        ),
+        )
+        if quantities
+        else _NO_TERMS,
         denials % 2 == 0,
         change,
         hedged,
@@ -408,14 +416,16 @@ def _parts(after: list[str]) -> tuple[list[str], list[tuple[str, Terms, tuple[st
             scopes.append((token, current))
         elif token not in {",", ";", "(", ")", ":"}:
             current.append(token)
-    return object_, [
-        (name, _terms(words), tuple(word for word in words if word.startswith("@"))) for name, words in scopes
-    ]
+    return object_, [(name, _terms(words), tuple([word for word in words if word[0] == "@"])) for name, words in scopes]
 
 
 def _terms(tokens: list[str]) -> Terms:
-    return frozenset(
-        term(word.removesuffix("'s"))
-        for word in tokens
-        if not word.startswith("@") and word not in _UNSAID and word not in ",;:()"
-    )
+    return frozenset(filter(None, map(_term_said, tokens))) if tokens else _NO_TERMS
+
+
+@lru_cache(maxsize=65_536)
+def _term_said(word: str) -> str | None:
+    """The term of a word; None for a quantity, a sign, and a word that says nothing by itself."""
+    if word[0] == "@" or word in _UNSAID or word in ",;:()":
+        return None
+    return term(word.removesuffix("'s"))

@@ -11,6 +11,7 @@ import sqlite3
 import threading
 from collections.abc import Callable
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ import pytest
 
 from enhanced_memory.errors import Busy, Corrupt, DiskFull, ShuttingDown, TimedOut
 from enhanced_memory.rules import text
-from enhanced_memory.store.base import Change, Draft, Filter, Match, Transaction
+from enhanced_memory.store.base import Change, Draft, Filter, Finding, Match, Transaction
 from enhanced_memory.store.sqlite.codec import dictionary_of
 from enhanced_memory.store.sqlite.drafts import WORTH_A_THREAD
 from enhanced_memory.store.sqlite.indexing import entity_and_slot, row_number
@@ -298,6 +299,44 @@ def test_the_row_with_the_word_more_often_is_better_however_long_rows_are(write:
     best = read(matches("zebra"))
     assert [hit.entity_id for hit in best] == [10, 9]
     assert best[0].score > best[1].score > 0
+
+
+def test_of_rows_with_several_words_the_newest_are_given_however_many_there_are(write: Run, read: Run) -> None:
+    for number in range(25):
+        write(create(f"e{number}", "amber lantern", "amber", "lantern"))
+    every = [(hit.entity_id, hit.slot) for hit in read(partial(both, one="amber", other="lantern", limit=99))]
+    assert every == sorted(every, reverse=True)
+    assert len(every) == 25
+    for limit in (1, 12, 13, 24, 25, 26):
+        hits = read(partial(both, one="amber", other="lantern", limit=limit))
+        assert [(hit.entity_id, hit.slot) for hit in hits] == every[:limit]
+
+
+def both(tx: Any, one: str, other: str, limit: int) -> Any:
+    return tx.index.best(Match(all_of=[(one,), (other,)]), Filter(), limit)
+
+
+def test_a_conflict_on_record_is_found_without_reading_the_others(write: Run, read: Run) -> None:
+    def record(tx: Any) -> None:
+        ids = [create(f"e{number}", "x")(tx).id for number in range(60)]
+        for one in ids:
+            for other in ids[:20]:
+                tx.conflicts.record(Finding(f"e{one}", one, f"e{other}", other, "update", 0.5, "update", []))
+
+    def steps(tx: Any) -> int:
+        ids = [entity.id for entity in tx.entities.page(0, 60)]
+        counted: list[int] = []
+        connection = connection_of(tx)
+        connection.set_progress_handler(lambda: counted.append(10), 10)
+        try:
+            assert tx.conflicts.find(ids[55], ids[3], "update") == tx.conflicts.find(ids[3], ids[55], "update")
+            assert tx.conflicts.find(ids[55], ids[3], "duplicate") is None
+        finally:
+            connection.set_progress_handler(None, 0)
+        return sum(counted)
+
+    write(record)
+    assert read(steps) < 5_000  # reading all 1,000 three times takes ten times as many
 
 
 def test_a_first_version_tells_what_its_entitys_row_told_before_it_changed(write: Run, read: Run) -> None:

@@ -92,8 +92,9 @@ class SQLiteConflicts:
     def find(self, entity_id: int, other_id: int, kind: str) -> int | None:
         """The number of the conflict of this kind between the two, either way round: a pending one, else the last."""
         row = self._scope.connection.execute(
-            "SELECT id FROM conflicts WHERE conflict_type = :kind AND (entity_id, conflicting_entity_id)"
-            " IN (VALUES (:entity, :other), (:other, :entity)) ORDER BY resolution_status = 'pending' DESC, id DESC",
+            "SELECT id FROM conflicts WHERE conflict_type = :kind AND (entity_id = :entity AND"  # OR can use the index
+            " conflicting_entity_id = :other OR entity_id = :other AND conflicting_entity_id = :entity)"
+            " ORDER BY resolution_status = 'pending' DESC, id DESC",
             {"kind": kind, "entity": entity_id, "other": other_id},
         ).fetchone()
         return None if row is None else int(row[0])

@@ -38,10 +38,6 @@ _COMMON = 500
 _KEPT_FREQUENCIES = 50_000
 
 
-_BEST = "SELECT number, score FROM ({} -1) ORDER BY score, number DESC LIMIT ?"
-"""The best of a statement's rows, which keeps their order, with a limit that is none, until they are compared."""
-
-
 class FrequencyCache:
     """Frequencies of common words for a minute; shared by all transactions of a store."""
 
@@ -129,18 +125,34 @@ class SQLiteIndex:
         self._scope.flush_index()
         parts, values = ([], []) if is_everything(self._scope, wanted) else conditions(self._scope, wanted)
         joined = f" CROSS JOIN entities ON entities.id = {ENTITY_OF_ROW}" if parts else ""
-        score, weights = ("0.0", []) if match.all_of else ("bm25(search_index, ?, ?, ?, ?)", self._weights())
-        statement = (
-            f"SELECT search_index.rowid AS number, {score} AS score FROM search_index{joined}"
-            f" WHERE {' AND '.join(['search_index MATCH ?', *parts])} ORDER BY search_index.rowid DESC LIMIT"
-        )
+        matching = f"FROM search_index{joined} WHERE {' AND '.join(['search_index MATCH ?', *parts])}"
+        if match.all_of:
+            return [Hit(*entity_and_slot(row), 0.0) for row in self._newest(matching, [expression, *values], limit)]
         # Many rows have equal scores: met from the newest on, none of them takes another's place among the best.
-        statement = f"{statement} ?" if match.all_of else _BEST.format(statement)
-        rows = self._scope.connection.execute(statement, (*weights, expression, *values, limit)).fetchall()
+        # The inner statement keeps its order, with a limit that is none, until its rows are compared.
+        statement = (
+            "SELECT number, score FROM (SELECT search_index.rowid AS number, bm25(search_index, ?, ?, ?, ?) AS score"
+            f" {matching} ORDER BY search_index.rowid DESC LIMIT -1) ORDER BY score, number DESC LIMIT ?"
+        )
+        rows = self._scope.connection.execute(statement, (*self._weights(), expression, *values, limit)).fetchall()
         return [
             Hit(row // NEAR_SLOTS, row % NEAR_SLOTS, -rank) if row < FAR_ROWS else Hit(*entity_and_slot(row), -rank)
             for row, rank in rows
         ]
+
+    def _newest(self, matching: str, values: Sequence[object], limit: int) -> list[int]:
+        """The `limit` newest rows, newest first.
+
+        FTS5 walks its lists from the oldest row on in half of the time that it takes from the newest on, which ends
+        sooner only where many rows match.
+        """
+        execute = self._scope.connection.execute
+        few = 2 * limit
+        statement = f"SELECT search_index.rowid {matching} ORDER BY search_index.rowid"
+        rows = [row for (row,) in execute(f"{statement} LIMIT ?", (*values, few))]
+        if len(rows) == few:
+            return [row for (row,) in execute(f"{statement} DESC LIMIT ?", (*values, limit))]
+        return rows[: -limit - 1 : -1]
 
 
 def _phrase(words: Sequence[str]) -> str:
