@@ -122,7 +122,8 @@ def run(settings: Settings) -> None:
         systemd.notify("STOPPING=1")
         service.begin_shutdown()
         listener.drain(when_quiet=bell.ring)
-        bell.wait(DRAIN_S)
+        if not bell.wait(DRAIN_S):
+            log.warning("after %g s, requests are still under way: they are cut off", DRAIN_S)
         listener.close()
         bell.be_silent()
     log.info("ended")
@@ -246,11 +247,12 @@ class _Bell:
         with contextlib.suppress(BlockingIOError):
             self._rung.send(b"\0")
 
-    def wait(self, timeout_s: float | None = None) -> None:
-        """Return when it has rung since the last wait, or `timeout_s` seconds have passed."""
+    def wait(self, timeout_s: float | None = None) -> bool:
+        """Whether it has rung since the last wait; False when `timeout_s` seconds have passed without."""
         select.select([self._heard], [], [], timeout_s)
         with contextlib.suppress(BlockingIOError):
-            self._heard.recv(64)
+            return bool(self._heard.recv(64))
+        return False
 
     def be_silent(self) -> None:
         """From now on a signal ends the process at once; what was acknowledged is on the disk."""

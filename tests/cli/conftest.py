@@ -17,9 +17,9 @@ from typing import Any
 import pytest
 
 from enhanced_memory.cli.main import main
+from tests.conftest import PATIENCE_S
 
 ROOT = Path(__file__).parents[2]
-ENDS_WITHIN_S = 30
 
 
 @dataclass
@@ -79,7 +79,7 @@ def at_terminal(*arguments: str, kind: str = "dumb") -> tuple[int, str]:
         with open(ours, "rb", buffering=0) as screen:
             while part := _read(screen):
                 shown += part
-        return process.wait(ENDS_WITHIN_S), shown.decode().replace("\r\n", "\n")
+        return process.wait(PATIENCE_S), shown.decode().replace("\r\n", "\n")
 
 
 def _read(screen: io.FileIO) -> bytes:

@@ -14,7 +14,7 @@ import pytest
 
 from enhanced_memory.cli import versions
 from tests.cli.conftest import ROOT, Run, StandIn, at_terminal, command
-from tests.conftest import Daemon, StartDaemon
+from tests.conftest import PATIENCE_S, Daemon, StartDaemon
 
 
 @pytest.fixture
@@ -276,7 +276,7 @@ def test_a_long_operation_shows_a_person_how_far_it_is(stand_in: StandIn, monkey
                 seen.set()
             return {"success": True, "running": [{"method": "rest", "done": 30, "total": 60, "seconds": 1}]}
         if waits:
-            assert seen.wait(20)
+            assert seen.wait(PATIENCE_S)
         return {"success": True, "rested": True}
 
     seen, waits = threading.Event(), True

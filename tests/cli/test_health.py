@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from tests.cli.conftest import ENDS_WITHIN_S, ROOT, Run, StandIn, at_terminal, start
-from tests.conftest import Daemon, StartDaemon
+from tests.cli.conftest import ROOT, Run, StandIn, at_terminal, start
+from tests.conftest import PATIENCE_S, Daemon, StartDaemon
 
 HEALTH: dict[str, Any] = {
     "success": True,
@@ -52,7 +52,7 @@ def daemon(start_daemon: StartDaemon) -> Daemon:
 def monitor(*arguments: str) -> subprocess.CompletedProcess[str]:
     """A run of scripts/monitor.py that sees no installed package."""
     command = [sys.executable, "-S", str(ROOT / "scripts" / "monitor.py"), *arguments]
-    return subprocess.run(command, capture_output=True, text=True, timeout=ENDS_WITHIN_S, cwd="/")
+    return subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_S, cwd="/")
 
 
 @pytest.mark.process
@@ -124,7 +124,7 @@ def test_watching_tells_it_again_until_it_is_interrupted(stand_in: StandIn, prog
         assert process.stdout is not None
         assert [json.loads(process.stdout.readline())["status"] for _ in range(3)] == ["healthy"] * 3
         process.send_signal(signal.SIGINT)
-        assert process.wait(ENDS_WITHIN_S) == 130
+        assert process.wait(PATIENCE_S) == 130
 
 
 @pytest.mark.process

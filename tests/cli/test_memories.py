@@ -8,8 +8,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.cli.conftest import ENDS_WITHIN_S, Run, StandIn, at_terminal
-from tests.conftest import Daemon, StartDaemon
+from tests.cli.conftest import Run, StandIn, at_terminal
+from tests.conftest import PATIENCE_S, Daemon, StartDaemon
 
 RESULT = {
     "id": 7,
@@ -93,7 +93,7 @@ def test_the_daemon_is_started_when_nobody_answers(run: Run) -> None:
     daemon = psutil.Process(run("call", "ping").json["pid"])
     assert daemon.cmdline()[1].endswith("memory_db_service.py")
     daemon.kill()
-    daemon.wait(ENDS_WITHIN_S)
+    daemon.wait(PATIENCE_S)
 
 
 def test_a_search_asks_only_for_what_was_given(run: Run, stand_in: StandIn) -> None:

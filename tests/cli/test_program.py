@@ -15,7 +15,8 @@ import pytest
 from enhanced_memory import __version__, shapes
 from enhanced_memory.cli import session
 from enhanced_memory.cli.main import COMMANDS
-from tests.cli.conftest import ENDS_WITHIN_S, ROOT, Run, StandIn, command, start
+from tests.cli.conftest import ROOT, Run, StandIn, command, start
+from tests.conftest import PATIENCE_S
 
 HEAVY = (
     "fastmcp",
@@ -149,7 +150,7 @@ def test_a_reader_who_goes_away_causes_no_trace(stand_in: StandIn, arguments: tu
     os.close(reading)
     with start(*arguments, stdout=writing, stderr=subprocess.PIPE) as process:
         os.close(writing)
-        _, err = process.communicate(timeout=ENDS_WITHIN_S)
+        _, err = process.communicate(timeout=PATIENCE_S)
     assert (process.returncode, err) == (141, b"")
 
 
@@ -170,14 +171,14 @@ def test_control_c_ends_quietly_with_status_130(stand_in: StandIn) -> None:
 
     def wait(_method: str, _params: object) -> dict[str, object]:
         asked.set()
-        go_on.wait(ENDS_WITHIN_S)
+        go_on.wait(PATIENCE_S)
         return {"success": True}
 
     stand_in.answer = wait
     with start("call", "ping", stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
-        assert asked.wait(ENDS_WITHIN_S)
+        assert asked.wait(PATIENCE_S)
         process.send_signal(signal.SIGINT)
-        out, err = process.communicate(timeout=ENDS_WITHIN_S)
+        out, err = process.communicate(timeout=PATIENCE_S)
     go_on.set()
     assert (process.returncode, out, err.strip()) == (130, b"", b"")
 

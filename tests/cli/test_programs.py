@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from enhanced_memory import __version__
-from tests.cli.conftest import ENDS_WITHIN_S, start
+from tests.cli.conftest import start
+from tests.conftest import PATIENCE_S
 
 pytestmark = pytest.mark.process
 
@@ -25,11 +26,11 @@ def test_serve_is_the_daemon_with_the_same_flags(short_folder: Path) -> None:
         assert daemon.stdout is not None
         assert daemon.stdout.readline()
         with start("call", "ping", "--no-autostart", "--socket", str(socket_path), stdout=subprocess.PIPE) as call:
-            reply = json.loads(call.communicate(timeout=ENDS_WITHIN_S)[0])
+            reply = json.loads(call.communicate(timeout=PATIENCE_S)[0])
         assert reply["pid"] == daemon.pid
         assert db.exists()
         daemon.send_signal(signal.SIGTERM)
-        assert daemon.wait(ENDS_WITHIN_S) == 0
+        assert daemon.wait(PATIENCE_S) == 0
 
 
 def test_stop_ends_the_daemon_and_waits_until_it_has(short_folder: Path) -> None:
@@ -39,9 +40,9 @@ def test_stop_ends_the_daemon_and_waits_until_it_has(short_folder: Path) -> None
         assert daemon.stdout.readline()
         for said in (f"The daemon (pid {daemon.pid}) has ended.\n", "No daemon runs.\n"):
             with start("--db", str(db), "stop", "--socket", str(socket_path), stdout=subprocess.PIPE) as stop:
-                assert stop.communicate(timeout=ENDS_WITHIN_S)[0].decode() == said
+                assert stop.communicate(timeout=PATIENCE_S)[0].decode() == said
             assert not Path(f"{db}.lock").exists()
-        assert daemon.wait(ENDS_WITHIN_S) == 0
+        assert daemon.wait(PATIENCE_S) == 0
 
 
 def test_mcp_is_the_server_for_assistants(short_folder: Path) -> None:
@@ -52,7 +53,7 @@ def test_mcp_is_the_server_for_assistants(short_folder: Path) -> None:
         "params": {"protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": {"name": "test", "version": "1"}},
     }
     with start("mcp", "--no-autostart", stdin=subprocess.PIPE, stdout=subprocess.PIPE) as server:
-        out, _ = server.communicate(json.dumps(hello).encode() + b"\n", timeout=ENDS_WITHIN_S)
+        out, _ = server.communicate(json.dumps(hello).encode() + b"\n", timeout=PATIENCE_S)
     assert json.loads(out.splitlines()[0])["result"]["serverInfo"]["version"] == __version__
 
 

@@ -13,9 +13,7 @@ import pytest
 
 from enhanced_memory import wire
 from memory_client import BlockingMemoryClient, MemoryClient
-
-WITHIN_S = 5.0
-"""Bound of every wait; none is meant to take so long."""
+from tests.conftest import PATIENCE_S
 
 
 class StandIn:
@@ -47,7 +45,7 @@ class StandIn:
 
     def _attend(self, manner: Callable[[StandIn, socket.socket], None], connection: socket.socket) -> None:
         with connection:
-            connection.settimeout(WITHIN_S)
+            connection.settimeout(PATIENCE_S)
             manner(self, connection)
         self.ended.release()
 
@@ -71,7 +69,7 @@ class StandIn:
         self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
         for thread in self._threads:
-            thread.join(WITHIN_S)
+            thread.join(PATIENCE_S)
             assert not thread.is_alive(), "a connection was left open"
 
 
@@ -117,7 +115,7 @@ def connect(request: pytest.FixtureRequest, listen: object) -> Iterator[Callable
     callers: list[Caller] = []
 
     def make(path: Path | None = None, **options: Any) -> Caller:
-        callers.append(Caller(request.param(path, **{"timeout_s": WITHIN_S, **options})))
+        callers.append(Caller(request.param(path, **{"timeout_s": PATIENCE_S, **options})))
         return callers[-1]
 
     yield make

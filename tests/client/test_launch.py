@@ -27,10 +27,9 @@ from enhanced_memory.client import launch
 from enhanced_memory.client.launch import ensure_daemon
 from enhanced_memory.settings import Settings
 from memory_client import BlockingMemoryClient, DaemonUnavailable, MemoryClient
+from tests.conftest import PATIENCE_S
 
 ROOT = Path(__file__).resolve().parents[2]
-WITHIN_S = 30.0
-"""Bound of every wait; a start takes about a second, on a busy machine several."""
 
 
 @pytest.fixture
@@ -43,7 +42,7 @@ def settings(short_folder: Path) -> Iterator[Settings]:
     for process in psutil.process_iter(["cmdline"]):
         if made.db_path in (process.info["cmdline"] or []):
             process.kill()
-            process.wait(WITHIN_S)
+            process.wait(PATIENCE_S)
 
 
 def pid_of(settings: Settings) -> int:
@@ -56,7 +55,7 @@ def pid_of(settings: Settings) -> int:
 def kill(pid: int) -> None:
     process = psutil.Process(pid)
     process.kill()
-    process.wait(WITHIN_S)
+    process.wait(PATIENCE_S)
 
 
 @pytest.fixture
@@ -117,7 +116,7 @@ def test_ten_programs_that_start_together_share_one_daemon(settings: Settings) -
         assert each.stdin is not None
         each.stdin.write("go\n")
         each.stdin.flush()
-    answers = [json.loads(each.communicate(timeout=60)[0]) for each in programs]
+    answers = [json.loads(each.communicate(timeout=PATIENCE_S)[0]) for each in programs]
     assert len({pid for _, pid in answers}) == 1
     assert sorted(started for started, _ in answers) == [False] * 9 + [True]
 
@@ -166,7 +165,7 @@ def test_a_stand_in_that_says_it_is_shutting_down_is_replaced(settings: Settings
     server.start()
     with BlockingMemoryClient(settings=settings, autostart=True) as client:
         assert client.create_entities([{"name": "tea", "entityType": "drink", "observations": ["hot"]}])["success"]
-    server.join(WITHIN_S)
+    server.join(PATIENCE_S)
 
 
 # --------------------------------------------------------------------------------------------------- waiting for others
@@ -317,5 +316,5 @@ def test_a_daemon_that_ends_leaves_no_zombie(settings: Settings, program: Callab
     before = set(threading.enumerate())
     ensure_daemon(settings)
     for reaper in set(threading.enumerate()) - before:
-        reaper.join(WITHIN_S)
+        reaper.join(PATIENCE_S)
     assert not [child for child in psutil.Process().children() if child.status() == psutil.STATUS_ZOMBIE]

@@ -17,8 +17,6 @@ from enhanced_memory.service.dispatcher import MemoryDBService
 from enhanced_memory.settings import Settings
 from tests.operations.conftest import Ask
 
-WITHIN_S = 5.0
-
 _SAME = {"automobile": "car", "drives": "car", "physician": "doctor", "kitty": "cat", "feline": "cat"}
 
 

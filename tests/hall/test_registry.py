@@ -9,10 +9,10 @@ import pytest
 
 from enhanced_memory.errors import UnknownMethod
 from enhanced_memory.registry import find, is_loaded, operations
+from tests.conftest import PATIENCE_S
 
 pytestmark = pytest.mark.process
 
-WAIT_S = 30
 
 _ALONE = """
 import sys
@@ -81,7 +81,9 @@ print(registry.find("list_conflicts").name, len(registry.operations()))
 
 def printed(program: str) -> list[str]:
     """The lines that a program prints in an interpreter of its own, where nothing is loaded yet."""
-    ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=WAIT_S, check=True)
+    ran = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=PATIENCE_S, check=True
+    )
     return ran.stdout.splitlines()
 
 

@@ -9,13 +9,12 @@ import time
 import pytest
 
 from enhanced_memory.turns import Turns
-
-WAIT_S = 5.0
+from tests.conftest import PATIENCE_S
 
 
 def until_waiting(turns: Turns, count: int) -> None:
     """Return when so many wait."""
-    until = time.monotonic() + WAIT_S
+    until = time.monotonic() + PATIENCE_S
     while turns.waiting != count:
         assert time.monotonic() < until
 
@@ -37,7 +36,7 @@ def test_whoever_leaves_and_asks_again_comes_after_those_who_waited() -> None:
     turns.enter(0)
 
     def have_a_turn(number: int) -> None:
-        turns.enter(WAIT_S)
+        turns.enter(PATIENCE_S)
         order.append(number)
         turns.leave()
 
@@ -49,7 +48,7 @@ def test_whoever_leaves_and_asks_again_comes_after_those_who_waited() -> None:
     turns.leave()
     have_a_turn(20)
     for thread in threads:
-        thread.join(WAIT_S)
+        thread.join(PATIENCE_S)
     assert order == list(range(21))
 
 
@@ -60,8 +59,8 @@ def test_no_more_have_a_place_than_there_are() -> None:
     lock, start = threading.Lock(), threading.Barrier(20)
 
     def have_a_turn(number: int) -> None:
-        start.wait(WAIT_S)
-        turns.enter(WAIT_S)
+        start.wait(PATIENCE_S)
+        turns.enter(PATIENCE_S)
         with lock:
             inside.add(number)
             counts.append(len(inside))
@@ -73,7 +72,7 @@ def test_no_more_have_a_place_than_there_are() -> None:
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(WAIT_S)
+        thread.join(PATIENCE_S)
     assert len(counts) == 20
     assert max(counts) <= 3
     assert turns.waiting == 0
@@ -93,11 +92,11 @@ def test_who_gave_up_waiting_takes_no_place() -> None:
 def test_no_more_wait_than_may() -> None:
     turns = Turns(1, 1)
     turns.enter(0)
-    waits = threading.Thread(target=turns.enter, args=(WAIT_S,))
+    waits = threading.Thread(target=turns.enter, args=(PATIENCE_S,))
     waits.start()
     until_waiting(turns, 1)
     with pytest.raises(queue.Full):
-        turns.enter(WAIT_S)
+        turns.enter(PATIENCE_S)
     turns.leave()
-    waits.join(WAIT_S)
+    waits.join(PATIENCE_S)
     assert turns.waiting == 0

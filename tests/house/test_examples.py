@@ -28,6 +28,7 @@ import pytest
 
 from enhanced_memory.cli.main import COMMANDS, program
 from memory_client import BlockingMemoryClient
+from tests.conftest import PATIENCE_S
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").glob("*.md"))]
@@ -86,7 +87,9 @@ def desk(home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     monkeypatch.setenv("MEMORY_MCP_IDLE_S", "0.05")  # the assistants' resident process ends with its last session
     monkeypatch.setenv("TERM", "dumb")  # no colours
     monkeypatch.delenv("COLUMNS", raising=False)
-    subprocess.run(["enhanced-memory", "status"], check=True, capture_output=True, timeout=60)  # starts the daemon
+    subprocess.run(
+        ["enhanced-memory", "status"], check=True, capture_output=True, timeout=PATIENCE_S
+    )  # starts the daemon
     yield desk
     for lock in home.rglob("*.lock"):
         if (pid := lock.read_text().strip()).isdecimal():
@@ -125,7 +128,7 @@ def run(block: Block, folder: Path) -> None:
     if block.language == "sh":
         done = subprocess.run(
             ["bash", "-euo", "pipefail", "-c", block.text],
-            cwd=folder, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60,
+            cwd=folder, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=PATIENCE_S,
         )  # fmt: skip
         allowed = {0, 1} if block.text.rstrip().startswith(TELLS_BY_STATUS) else {0}
         assert done.returncode in allowed, done.stdout + done.stderr
@@ -136,7 +139,7 @@ def run(block: Block, folder: Path) -> None:
             assert comparable(at_a_terminal(command, folder)) == comparable(promised), command
     elif block.language == "python":
         done = subprocess.run(
-            [sys.executable, "-c", block.text], cwd=folder, capture_output=True, text=True, timeout=60
+            [sys.executable, "-c", block.text], cwd=folder, capture_output=True, text=True, timeout=PATIENCE_S
         )
         assert done.returncode == 0, done.stderr
         assert comparable(done.stdout) == comparable(block.output or ""), done.stdout

@@ -117,7 +117,7 @@ def test_a_write_is_never_sent_twice() -> None:
 
 def in_session(place: Place, work: Callable[[Any], Coroutine[Any, Any, None]]) -> None:
     async def session() -> None:
-        async with asyncio.timeout(110), Client(build(place.settings(tools="full", autostart="1"))) as client:
+        async with Client(build(place.settings(tools="full", autostart="1"))) as client:
             await work(client)
 
     asyncio.run(session())
@@ -160,7 +160,7 @@ def test_ten_thousand_entities_are_paged_to_the_end_while_another_client_writes(
     ended = threading.Event()
 
     def disturb(other: BlockingMemoryClient) -> None:
-        for number in range(100_000):
+        for number in range(1_000):  # not for ever: the newest page could be ahead of the reader for as long
             if ended.is_set():
                 return
             fresh: Any = {"name": f"new {number}", "entityType": "thing", "observations": ["came meanwhile"]}
@@ -177,7 +177,7 @@ def test_ten_thousand_entities_are_paged_to_the_end_while_another_client_writes(
             cursor, pages = None, 0
             try:
                 while True:
-                    result = await client.call_tool("read_graph", {"limit": 1_000, "cursor": cursor})
+                    result = await client.call_tool("read_graph", {"limit": 400, "cursor": cursor})
                     page = result.structured_content
                     assert counted(result.content[0].text) <= LIMIT
                     seen += [entity["name"] for entity in page["entities"]]

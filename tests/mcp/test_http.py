@@ -17,6 +17,7 @@ import pytest
 from fastmcp import Client
 from fastmcp.client.auth import BearerAuth
 
+from tests.conftest import PATIENCE_S
 from tests.mcp.test_server_process import ANN, command_line, environment
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ def serving(place: Place, *flags: str, **variables: str) -> Iterator[tuple[int, 
 
 def status(port: int, **headers: str) -> int:
     """The status of a greeting with these headers; an underscore stands for a dash, and None for no header."""
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE_S)
     given = {name.replace("_", "-"): value for name, value in headers.items()}
     connection.putrequest("POST", "/mcp", skip_host="Host" in given)
     body = json.dumps(HELLO).encode()
@@ -75,7 +76,7 @@ def refused(place: Place, *flags: str, **variables: str) -> str:
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=PATIENCE_S,
         env={**environment(place), **variables},
     )
     assert done.returncode == 2

@@ -14,6 +14,7 @@ from mcp.types import PromptReference, ResourceTemplateReference
 
 from enhanced_memory.client import BlockingMemoryClient
 from enhanced_memory.mcp.app import build
+from tests.conftest import PATIENCE_S
 from tests.mcp.test_server_process import MODERN, Pipes, serve
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ def in_session(place: Place, work: Callable[[Any], Coroutine[Any, Any, None]], m
     """Run `work` with a client, beside a daemon that knows PEOPLE."""
 
     async def session() -> None:
-        async with asyncio.timeout(60), Client(build(place.settings(autostart="1")), mode=mode) as client:
+        async with Client(build(place.settings(autostart="1")), mode=mode) as client:
             await client.call_tool("create_entities", {"entities": PEOPLE})
             await work(client)
 
@@ -136,7 +137,7 @@ def test_every_prompt_gives_words_and_what_it_needs_to_begin(place: Place) -> No
 
 def test_prompts_and_completions_work_without_a_daemon(place: Place) -> None:
     async def session() -> None:
-        async with asyncio.timeout(30), Client(build(place.settings())) as client:
+        async with Client(build(place.settings())) as client:
             assert "save what lasts" in (await client.get_prompt("remember_session")).messages[0].content.text
             for prompt in ("start_session", "review_conflicts", "curate_memories"):
                 words = (await client.get_prompt(prompt)).messages[0].content.text
@@ -236,7 +237,7 @@ def test_subscribers_hear_of_changes_after_the_daemon_was_killed(place: Place, s
     subscribed(server, "memory://graph")
     (daemon,) = place.daemons()
     daemon.kill()
-    daemon.wait(5)
+    daemon.wait(PATIENCE_S)
     with BlockingMemoryClient(settings=place.settings(), autostart=True) as other:
         assert other.add_observations([{"entityName": "Ann", "contents": ["moved to Graz"]}])["success"]
 

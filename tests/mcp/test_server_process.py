@@ -19,6 +19,7 @@ from mcp.client import Client
 from mcp.client.stdio import StdioServerParameters, stdio_client
 
 from enhanced_memory import __version__
+from tests.conftest import PATIENCE_S
 
 if TYPE_CHECKING:
     from tests.mcp.conftest import Place
@@ -93,7 +94,7 @@ class Pipes:
         for line in self.output:
             json.loads(line)
         self.output.close()
-        self.process.wait(10)
+        self.process.wait(PATIENCE_S)
 
 
 def command_line(place: Place, *flags: str) -> list[str]:
@@ -142,7 +143,7 @@ def test_what_was_created_is_found_after_the_daemon_was_killed_through_the_offic
                 assert created.structured_content["results"][0]["action"] == "created"
                 (daemon,) = place.daemons()
                 daemon.kill()
-                daemon.wait(5)
+                daemon.wait(PATIENCE_S)
                 found = await client.call_tool("search_nodes", {"query": "who drinks oolong?"})
                 assert found.structured_content
                 return dict(found.structured_content)
@@ -175,7 +176,7 @@ def test_what_was_created_is_found_after_the_daemon_was_killed_over_bare_pipes(
 
     (daemon,) = place.daemons()
     daemon.kill()
-    daemon.wait(5)
+    daemon.wait(PATIENCE_S)
 
     found = json.loads(server.call("search_nodes", query="oolong")["content"][0]["text"])
     assert [result["name"] for result in found["results"]] == ["Ann"]
@@ -188,7 +189,7 @@ def test_a_write_goes_through_after_the_daemon_was_killed(place: Place, serve: S
     assert not server.call("create_entities", entities=ANN)["isError"]
     (daemon,) = place.daemons()
     daemon.kill()
-    daemon.wait(5)
+    daemon.wait(PATIENCE_S)
 
     added = server.call("add_observations", observations=[{"entityName": "Ann", "contents": ["lives in Graz"]}])
     assert added["structuredContent"]["results"][0]["addedObservations"] == ["lives in Graz"]
@@ -277,7 +278,7 @@ def test_an_assistant_that_goes_away_without_a_word_leaves_no_trace_in_the_log(
         server.send("tools/list", {}, id=number)
     server.input.close()
 
-    assert server.process.wait(10) == 0
+    assert server.process.wait(PATIENCE_S) == 0
     for log in place.folder.glob("*log"):
         assert "Traceback" not in log.read_text()
 
@@ -291,7 +292,7 @@ def test_one_signal_ends_the_server_though_its_input_stays_open(
     server.greet()
     server.process.send_signal(sign)
 
-    assert server.process.wait(5) == -sign
+    assert server.process.wait(PATIENCE_S) == -sign
 
 
 def test_version_and_help_answer_without_loading_fastmcp() -> None:
@@ -302,7 +303,7 @@ def test_version_and_help_answer_without_loading_fastmcp() -> None:
         "    command.main([flag], standalone_mode=False)\n"
         "sys.exit('fastmcp' in sys.modules or 'mcp' in sys.modules)\n"
     )
-    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, timeout=60)
+    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE_S)
 
     assert done.returncode == 0
     assert done.stdout.startswith(f"memory-mcp {__version__}\n")
@@ -312,7 +313,7 @@ def test_version_and_help_answer_without_loading_fastmcp() -> None:
 def test_a_setting_that_is_wrong_is_named_in_one_line(place: Place) -> None:
     env = {**environment(place), "MEMORY_TOOLS": "everything"}
     done = subprocess.run(
-        [sys.executable, ROOT / "server.py"], env=env, capture_output=True, text=True, timeout=60, check=False
+        [sys.executable, ROOT / "server.py"], env=env, capture_output=True, text=True, timeout=PATIENCE_S, check=False
     )
 
     assert done.returncode == 2

@@ -23,11 +23,9 @@ from enhanced_memory.errors import EnhancedMemoryError
 from enhanced_memory.service import offline
 from enhanced_memory.service.dispatcher import MemoryDBService
 from enhanced_memory.settings import Settings
-from tests.conftest import ROOT, Daemon, StartDaemon, ready_line
+from tests.conftest import PATIENCE_S, ROOT, Daemon, StartDaemon, ready_line
 
 pytestmark = pytest.mark.process
-
-BOUND_S = 60
 
 
 def create(name: str, *observations: str) -> dict[str, Any]:
@@ -42,7 +40,7 @@ def enhanced_memory(*arguments: str | Path, **environment: str) -> subprocess.Co
     """A run of the command line as a process."""
     command = [sys.executable, "-c", "from enhanced_memory.cli.main import main; main()", *map(str, arguments)]
     return subprocess.run(
-        command, cwd=ROOT, capture_output=True, text=True, timeout=BOUND_S, env={**os.environ, **environment}
+        command, cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE_S, env={**os.environ, **environment}
     )
 
 
@@ -134,7 +132,7 @@ def test_a_daemon_that_is_killed_while_it_makes_a_backup_leaves_none_and_the_nex
         if not asking.is_alive():
             break
     daemon.process.kill()
-    daemon.process.wait(BOUND_S)
+    daemon.process.wait(PATIENCE_S)
     asking.join()
     daemon = start_daemon()
     reply = daemon.ask("backup")
@@ -170,7 +168,7 @@ def test_a_log_that_a_crash_left_goes_with_the_old_database_and_never_into_the_r
     path = daemon.ask("backup")["path"]
     daemon.ask("create_entities", create("second"))
     daemon.process.kill()
-    daemon.process.wait(BOUND_S)
+    daemon.process.wait(PATIENCE_S)
     assert Path(f"{daemon.db}-wal").stat().st_size
     done = enhanced_memory("restore", path, "--json", "--db", daemon.db)
     assert names_in(daemon.db) == {"first"}
@@ -331,13 +329,13 @@ def test_the_script_backs_up_with_the_daemon_up_and_down_and_says_nothing(
     monkeypatch.setenv("MEMORY_DB_SOCKET", str(daemon.socket_path))
     folder = daemon.db.parent / "backups"
     for made in (1, 2):
-        done = subprocess.run([script], capture_output=True, text=True, timeout=BOUND_S)
+        done = subprocess.run([script], capture_output=True, text=True, timeout=PATIENCE_S)
         assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
         assert len(list(folder.glob("*.gz"))) == made
         if made == 1:
             assert daemon.end(signal.SIGTERM) == 0
     assert not daemon.socket_path.exists()
-    done = subprocess.run([script, daemon.db.parent / "mine.gz"], capture_output=True, text=True, timeout=BOUND_S)
+    done = subprocess.run([script, daemon.db.parent / "mine.gz"], capture_output=True, text=True, timeout=PATIENCE_S)
     assert (done.returncode, done.stderr) == (0, "")
     assert (daemon.db.parent / "mine.gz").exists()
 
@@ -348,7 +346,7 @@ def test_the_script_fails_with_one_sentence_when_anything_is_off(
     monkeypatch.setenv("MEMORY_DB_PATH", filled.db_path)
 
     def sentence(*arguments: str) -> str:
-        done = subprocess.run([script, *arguments], capture_output=True, text=True, timeout=BOUND_S)
+        done = subprocess.run([script, *arguments], capture_output=True, text=True, timeout=PATIENCE_S)
         assert (done.returncode, done.stdout) == (1, "")
         assert done.stderr.startswith("backup_memory.sh: ")
         assert done.stderr.count("\n") == 1
@@ -445,7 +443,7 @@ def test_a_log_that_cannot_be_read_on_a_read_only_disk_is_not_passed_over(
     command = [sys.executable, str(ROOT / "memory_db_service.py"), "--db", str(folder / "memory.db")]
     done = subprocess.run(
         ["unshare", "--mount", "--map-root-user", "sh", "-ec", f'{read_only}\nexec "$@"', "sh", *command],
-        capture_output=True, text=True, timeout=BOUND_S, stdin=subprocess.DEVNULL,
+        capture_output=True, text=True, timeout=PATIENCE_S, stdin=subprocess.DEVNULL,
     )  # fmt: skip
     assert done.returncode == 1
     assert "its log cannot be read" in done.stderr

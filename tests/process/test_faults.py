@@ -18,9 +18,10 @@ from typing import Any
 import psutil
 import pytest
 
+from tests.conftest import PATIENCE_S
+
 pytestmark = pytest.mark.process
 
-BOUND_S = 30
 RunDaemon = Callable[..., "subprocess.Popen[str]"]
 StartDaemon = Callable[..., Any]
 
@@ -34,7 +35,7 @@ def names(daemon: Any) -> set[str]:
 
 
 def refusal(process: subprocess.Popen[str]) -> str:
-    _, err = process.communicate(timeout=BOUND_S)
+    _, err = process.communicate(timeout=PATIENCE_S)
     assert process.returncode == 1
     assert err.startswith("memory-db-service: ")
     return err

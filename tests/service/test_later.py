@@ -13,8 +13,7 @@ import pytest
 
 from enhanced_memory.service.dispatcher import MemoryDBService
 from enhanced_memory.settings import Settings
-
-BOUND_S = 30.0
+from tests.conftest import PATIENCE_S
 
 
 class Place:
@@ -31,16 +30,16 @@ class Place:
 
         def work(_: Any) -> None:
             begun.set()
-            assert release.wait(BOUND_S)
+            assert release.wait(PATIENCE_S)
 
-        thread = threading.Thread(target=lambda: self.service._store.write(work, "default", BOUND_S))
+        thread = threading.Thread(target=lambda: self.service._store.write(work, "default", PATIENCE_S))
         thread.start()
-        assert begun.wait(BOUND_S)
+        assert begun.wait(PATIENCE_S)
         try:
             yield
         finally:
             release.set()
-            thread.join(BOUND_S)
+            thread.join(PATIENCE_S)
 
     def later(self, method: str, /, request_id: str | None = None, **params: Any) -> Callable[[], None] | None:
         request: dict[str, Any] = {"method": method, "params": params, "id": 7}
@@ -49,7 +48,7 @@ class Place:
         return self.service.handle_later(request, self.answers.put)
 
     def answer(self) -> dict[str, Any]:
-        return self.answers.get(timeout=BOUND_S)
+        return self.answers.get(timeout=PATIENCE_S)
 
     def ask(self, method: str, /, **params: Any) -> dict[str, Any]:
         return self.service.handle_request({"method": method, "params": params})

@@ -19,9 +19,8 @@ from enhanced_memory.errors import InvalidParams, ServiceError
 from enhanced_memory.service.dispatcher import MemoryDBService
 from enhanced_memory.service.metrics import shown
 from enhanced_memory.settings import Settings
-from tests.conftest import StartDaemon
+from tests.conftest import PATIENCE_S, StartDaemon
 
-BOUND_S = 30
 Samples = dict[tuple[str, tuple[tuple[str, str], ...]], float]
 
 
@@ -44,7 +43,7 @@ def port() -> int:
 
 def get(port: int, path: str = "/metrics", host: str | None = None) -> tuple[int, str]:
     """Status and text that the port answers with; `host` is what the header Host says, where it is not the truth."""
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=BOUND_S)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE_S)
     connection.request("GET", path, headers={} if host is None else {"Host": host})
     response = connection.getresponse()
     text = response.read().decode()
@@ -152,7 +151,7 @@ def test_the_file_is_written_again_and_again_and_is_gone_at_the_end(service: Mem
         assert samples(path.read_text())["entities", ()] == 0
         assert stat.S_IMODE(path.stat().st_mode) == 0o644
         first = path.stat().st_ino
-        until = time.monotonic() + BOUND_S
+        until = time.monotonic() + PATIENCE_S
         while path.stat().st_ino == first:
             assert time.monotonic() < until
         assert samples(path.read_text())["up", ()] == 1
@@ -180,7 +179,7 @@ def test_a_daemon_that_cannot_show_them_does_not_start(run_daemon: Any, short_fo
         *("--db", short_folder / "m.db", "--socket", short_folder / "s", "--metrics", "0.0.0.0:9464"),
         stderr=subprocess.PIPE,
     )
-    out, err = process.communicate(timeout=BOUND_S)
+    out, err = process.communicate(timeout=PATIENCE_S)
     assert (process.returncode, out) == (1, "")
     assert "may name this machine alone" in err
     assert err.count("\n") == 1

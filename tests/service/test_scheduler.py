@@ -18,10 +18,9 @@ from enhanced_memory.errors import Busy
 from enhanced_memory.service.dispatcher import MemoryDBService
 from enhanced_memory.service.scheduler import Scheduler
 from enhanced_memory.settings import Settings
-from tests.conftest import READY_WITHIN_S, StartDaemon
+from tests.conftest import PATIENCE_S, StartDaemon
 
 HOUR_S = 3600.0
-WITHIN_S = 5.0
 
 
 class Place:
@@ -161,12 +160,12 @@ def test_the_thread_looks_again_every_ten_minutes_and_ends_when_it_is_told(place
             place.pass_hours(24 * 20)
             return False
         closed.set()
-        return threading.Event.wait(ended, WITHIN_S)
+        return threading.Event.wait(ended, PATIENCE_S)
 
     ended = Steps(then)
     scheduler = place.scheduled(ended)
     scheduler.start()
-    assert closed.wait(WITHIN_S)
+    assert closed.wait(PATIENCE_S)
     scheduler.close()
     assert waits == [600.0] * 3
     assert place.moved() == {"a"}
@@ -182,7 +181,7 @@ def test_the_daemon_curates_where_it_is_told_to_and_only_there(start_daemon: Sta
     assert daemon.ask("get_memory_status")["by_tier"]["working"] == 1
     assert daemon.end(signal.SIGTERM) == 0
     daemon = start_daemon("--curation", "1")
-    until = time.monotonic() + READY_WITHIN_S
+    until = time.monotonic() + PATIENCE_S
     while not (log := daemon.ask("list_transitions")["transitions"]):
         assert time.monotonic() < until, "nothing was curated"
     assert [(line["name"], line["to_tier"]) for line in log] == [("a", "episodic")]
@@ -203,7 +202,7 @@ def test_a_run_cut_off_by_a_signal_leaves_whole_slices_and_can_be_undone(
     daemon = start_daemon()
     with daemon.connect() as connection:
         connection.sendall(b'{"method": "autonomous_curation"}\n')
-        until = time.monotonic() + READY_WITHIN_S
+        until = time.monotonic() + PATIENCE_S
         while not daemon.ask("list_transitions", {"limit": 1})["transitions"]:
             assert time.monotonic() < until, "nothing was curated"
         assert daemon.end(signum) == (0 if signum == signal.SIGTERM else -signum)

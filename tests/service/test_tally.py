@@ -7,6 +7,7 @@ import threading
 import pytest
 
 from enhanced_memory.service.tally import BOUNDS_S, Tally
+from tests.conftest import PATIENCE_S
 
 
 def test_requests_are_counted_by_operation_and_by_how_they_ended() -> None:
@@ -51,7 +52,7 @@ def test_many_threads_lose_no_request() -> None:
     start = threading.Barrier(8)
 
     def count() -> None:
-        start.wait(5)
+        start.wait(PATIENCE_S)
         for _ in range(2_000):
             tally.note("ping", "ok", 0.001)
 
@@ -59,5 +60,5 @@ def test_many_threads_lose_no_request() -> None:
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(30)
+        thread.join(PATIENCE_S)
     assert tally.told()["ping"]["count"] == 16_000

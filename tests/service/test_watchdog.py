@@ -13,8 +13,8 @@ import pytest
 from enhanced_memory.errors import TimedOut
 from enhanced_memory.service.dispatcher import MemoryDBService
 from enhanced_memory.settings import Settings
+from tests.conftest import PATIENCE_S
 
-BOUND_S = 30.0
 ENDLESS = "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT max(i) FROM n"
 
 
@@ -42,7 +42,7 @@ def keep_writer_at(service: MemoryDBService, work: Callable[[Any], Any], timeout
 
     thread = threading.Thread(target=write)
     thread.start()
-    assert begun.wait(BOUND_S)
+    assert begun.wait(PATIENCE_S)
     return thread
 
 
@@ -51,28 +51,28 @@ def test_a_service_that_works_is_alive_and_asking_writes_nothing_to_the_disk(
 ) -> None:
     files = [tmp_path / "memory.db", tmp_path / "memory.db-wal"]
     before = [(file.stat().st_size, file.stat().st_mtime_ns) for file in files]
-    assert all(service.is_alive(BOUND_S) for _ in range(50))
+    assert all(service.is_alive(PATIENCE_S) for _ in range(50))
     assert [(file.stat().st_size, file.stat().st_mtime_ns) for file in files] == before
 
 
 def test_a_writer_that_is_stuck_is_no_life(service: MemoryDBService) -> None:
     release = threading.Event()
-    writing = keep_writer_at(service, lambda _: release.wait(BOUND_S), BOUND_S)
+    writing = keep_writer_at(service, lambda _: release.wait(PATIENCE_S), PATIENCE_S)
     assert not service.is_alive(0.1)
     health = service.health()
     assert health["queue_depth"] == 1
     release.set()
-    writing.join(BOUND_S)
-    assert service.is_alive(BOUND_S)
+    writing.join(PATIENCE_S)
+    assert service.is_alive(PATIENCE_S)
 
 
 def test_a_writer_that_works_on_something_long_is_alive(service: MemoryDBService) -> None:
     writing = keep_writer_at(service, lambda tx: tx._scope.connection.execute(ENDLESS), 1.5)
     assert service.is_alive(0.5)
     assert writing.is_alive()
-    writing.join(BOUND_S)
+    writing.join(PATIENCE_S)
 
 
 def test_a_service_that_refuses_is_alive(service: MemoryDBService) -> None:
     service._store.close()
-    assert service.is_alive(BOUND_S)
+    assert service.is_alive(PATIENCE_S)

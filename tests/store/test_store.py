@@ -24,6 +24,7 @@ from enhanced_memory.store.sqlite.codec import dictionary_of
 from enhanced_memory.store.sqlite.drafts import WORTH_A_THREAD
 from enhanced_memory.store.sqlite.indexing import entity_and_slot, row_number
 from enhanced_memory.store.sqlite.store import SQLiteStore
+from tests.conftest import PATIENCE_S
 from tests.store.conftest import Analyser, Run
 
 CREATED = Change("created")
@@ -79,11 +80,11 @@ def test_writers_that_wait_are_committed_together(store: SQLiteStore, write: Run
 
     def hold(tx: Transaction) -> None:
         writer_is_busy.set()
-        assert let_it_go.wait(5)
+        assert let_it_go.wait(PATIENCE_S)
 
     holder = threading.Thread(target=write, args=(hold,))
     holder.start()
-    assert writer_is_busy.wait(5)
+    assert writer_is_busy.wait(PATIENCE_S)
     threads = [threading.Thread(target=write, args=(create(f"e{n}"),)) for n in range(20)]
     for thread in threads:
         thread.start()
@@ -103,11 +104,11 @@ def test_a_full_queue_answers_busy_at_once(path: str) -> None:
 
     def hold(tx: Transaction) -> None:
         running.set()
-        assert let_go.wait(5)
+        assert let_go.wait(PATIENCE_S)
 
     holder = threading.Thread(target=store.write, args=(hold, "default", 10.0))
     holder.start()
-    assert running.wait(5)
+    assert running.wait(PATIENCE_S)
     waiting = threading.Thread(target=store.write, args=(create("a"), "default", 10.0))
     waiting.start()
     pause = threading.Event()
@@ -126,11 +127,11 @@ def test_a_write_whose_turn_does_not_come_in_time_is_busy_and_never_runs(store: 
 
     def hold(tx: Transaction) -> None:
         running.set()
-        assert let_go.wait(5)
+        assert let_go.wait(PATIENCE_S)
 
     holder = threading.Thread(target=store.write, args=(hold, "default", 10.0))
     holder.start()
-    assert running.wait(5)
+    assert running.wait(PATIENCE_S)
     with pytest.raises(Busy):
         store.write(create("late"), "default", 0.05)
     let_go.set()
@@ -381,13 +382,13 @@ def test_a_group_made_ready_together_is_stored_and_found_as_each_by_itself(store
     def later(work: Callable[[Transaction], Any], *drafts: Draft) -> None:
         store.write_later(work, "default", 10.0, lambda _, error: told.put(error), drafts)
 
-    later(lambda _: queued.wait(5))
+    later(lambda _: queued.wait(PATIENCE_S))
     later(create("one", *texts), Draft("one", "thing", texts))
     later(create("other", *texts), Draft("other", "thing", texts))
     later(create("otherwise", *texts), Draft("otherwise", "thing", ["nothing of it"]))
     later(create("one of many", *texts), *[Draft("one of many", "thing", texts)] * WORTH_A_THREAD)
     queued.set()
-    assert [told.get(timeout=5) for _ in range(5)] == [None] * 5
+    assert [told.get(timeout=PATIENCE_S) for _ in range(5)] == [None] * 5
     found = read(lambda tx: tx.entities.page(0, 9))
     assert len(found) == 5
     assert len({(entity.observations, entity.checksum, entity.original_bytes) for entity in found}) == 1
@@ -403,11 +404,11 @@ def test_a_draft_that_cannot_be_made_ready_fails_in_its_turn_and_takes_nothing_w
     told: queue.SimpleQueue[BaseException | None] = queue.SimpleQueue()
     for name, fact in (("a", "x"), ("b", "half a \ud800 pair"), ("c", "y")):
         if name == "a":
-            store.write_later(lambda _: queued.wait(5), "default", 10.0, lambda *_: None)
+            store.write_later(lambda _: queued.wait(PATIENCE_S), "default", 10.0, lambda *_: None)
         drafts = [Draft(name, "thing", [fact])]
         store.write_later(create(name, fact), "default", 10.0, lambda _, error: told.put(error), drafts)
     queued.set()
-    assert [type(told.get(timeout=5)) for _ in range(3)] == [type(None), UnicodeEncodeError, type(None)]
+    assert [type(told.get(timeout=PATIENCE_S)) for _ in range(3)] == [type(None), UnicodeEncodeError, type(None)]
     assert [entity.name for entity in read(lambda tx: tx.entities.page(0, 9))] == ["a", "c"]
 
 
@@ -417,12 +418,12 @@ def test_a_draft_made_ready_with_a_dictionary_that_was_dropped_is_packed_anew(st
 
     def drop(tx: Transaction) -> None:
         running.set()
-        assert queued.wait(5)
+        assert queued.wait(PATIENCE_S)
         store._codec.use_dictionary(None)
 
     dropping = threading.Thread(target=store.write, args=(drop, "default", 10.0))
     dropping.start()
-    assert running.wait(5)
+    assert running.wait(PATIENCE_S)
     creating = threading.Thread(
         target=store.write, args=(create("a", text), "default", 10.0, [Draft("a", "thing", [text])] * WORTH_A_THREAD)
     )
@@ -484,7 +485,7 @@ def test_a_failed_request_of_a_new_namespace_leaves_none_to_the_others_of_its_gr
 
     def hold(_: Transaction) -> None:
         running.set()
-        assert queued.wait(5)
+        assert queued.wait(PATIENCE_S)
 
     def fail(tx: Transaction) -> None:
         create("a", "x")(tx)
@@ -496,7 +497,7 @@ def test_a_failed_request_of_a_new_namespace_leaves_none_to_the_others_of_its_gr
 
     holding = threading.Thread(target=store.write, args=(hold, "default", 10.0))
     holding.start()
-    assert running.wait(5)
+    assert running.wait(PATIENCE_S)
     waiting = [threading.Thread(target=attempt)]
     waiting.append(threading.Thread(target=store.write, args=(create("a", "y"), "new", 10.0)))
     for depth, thread in enumerate(waiting, start=1):
@@ -590,7 +591,7 @@ def test_the_store_makes_a_dictionary_of_its_own_words_when_it_has_enough(
     else:
         pytest.fail("no dictionary was made")
     assert store._trainer is not None
-    store._trainer.join(10)
+    store._trainer.join(PATIENCE_S)
     later = store.write(create("later", facts[0] + " again"), "default", 10.0)
     assert later.stored_bytes < first[0].stored_bytes
     store.close()
@@ -612,7 +613,7 @@ def test_a_store_that_is_never_idle_makes_a_dictionary_as_well(path: str, monkey
             written += 1
         store._open_writer().submit(lambda connection: store.tidy(connection, idle=False), 10.0, alone=True)
         assert store._trainer is not None
-        store._trainer.join(10)
+        store._trainer.join(PATIENCE_S)
     store.close()
     with sqlite3.connect(path) as db:
         assert db.execute("SELECT trained_on FROM dictionaries").fetchall() == [(0,), (20,), (80,)]
