@@ -116,7 +116,7 @@ class Service:
     write: Callable[[Caller, Callable[[Context], Any]], Any]
     read: Callable[[Caller, Callable[[Context], Any]], Any]
     facts: Callable[[], Mapping[str, Any]]
-    scrub: Callable[[Sequence[str]], None]
+    scrub: Callable[[Sequence[Sequence[str]]], None]
     running: Callable[[], list[dict[str, Any]]]
     changes: Callable[[int | None, float], Mapping[str, Any]]
     ask: Callable[[Caller, str, Mapping[str, Any]], Mapping[str, Any]]

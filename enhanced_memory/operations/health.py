@@ -54,6 +54,7 @@ def get_system_health(ctx: Context) -> SystemHealth:
             queue_depth=facts["queue_depth"],
             queue_places=service.settings.max_queue,
             writer_quiet_s=condition.writer_quiet_s,
+            erasure_is_late=condition.erasure_is_late,
             watchdog_s=facts["watchdog_s"],
             watchdog_late_s=facts["watchdog_late_s"],
             last_backup=last_backup,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field
 
-from enhanced_memory.errors import AlreadyExists, InvalidParams, NotFound, VersionConflict
+from enhanced_memory.errors import AlreadyExists, EnhancedMemoryError, InvalidParams, NotFound, VersionConflict
 from enhanced_memory.operations.branching import head, past, view
 from enhanced_memory.operations.entities import existing_entity
 from enhanced_memory.operations.graph import instant_of, number_of
@@ -371,7 +371,7 @@ def purge_entities(
     if not confirm:
         raise InvalidParams("purge_entities needs confirm=true: it cannot be undone", details={"path": "confirm"})
 
-    texts: list[str] = []
+    erased: list[list[str]] = []
 
     def erase(inner: Context) -> list[str]:
         purged = []
@@ -379,15 +379,21 @@ def purge_entities(
             while (entity := inner.store.entities.find_even_deleted(name)) is not None and entity.name == name:
                 held = inner.store.entities.purge(entity)
                 inner.store.requests.forget(held)
-                texts.extend(held)
+                erased.append(held)
                 purged.append(name)
         if purged:
             inner.store.skills.forget_errors()  # which may quote what code read
         return list(dict.fromkeys(purged))
 
     purged = ctx.write(erase)
-    if purged:
-        ctx.service.scrub(texts)
+    try:
+        ctx.service.scrub(erased)
+    except EnhancedMemoryError as error:
+        raise type(error)(
+            f"the entities are erased, but what they left in the file is not overwritten yet: {error.message}",
+            hint="that is done by itself as soon as there is room and time; get_system_health tells until it is done",
+            details={"purged": purged},
+        ) from error
     return {"purged": purged, "missing": [name for name in dict.fromkeys(entityNames) if name not in purged]}
 
 

@@ -47,7 +47,8 @@ class Signs:
     `time`, `first_memory`, `newest_change` and `last_backup` are UTC, ISO 8601. `unreadable` is why the store could not
     be read just now. `integrity` is ok, unknown or bad, or any other word where nobody checks; `log_cut_at` is when it
     was found that the log had lost writes, `damage_met_at` when a request met damaged data last, each unless checked
-    since. `watchdog_late_s` is the time since the watchdog was last content, `watchdog_s` how long it may be.
+    since; `erasure_is_late` whether what was purged could not be overwritten yet. `watchdog_late_s` is the time since
+    the watchdog was last content, `watchdog_s` how long it may be.
     """
 
     time: str
@@ -60,6 +61,7 @@ class Signs:
     integrity: str = "ok"
     log_cut_at: str | None = None
     damage_met_at: str | None = None
+    erasure_is_late: bool = False
     queue_depth: int = 0
     queue_places: int = 1
     writer_quiet_s: float = 0.0
@@ -119,6 +121,14 @@ def _of_the_store(signs: Signs) -> list[tuple[Status, str]]:
                 "degraded",
                 f"A request met damaged data at {signs.damage_met_at}: run verify_database, with repair where the "
                 "search index is damaged; else restore the newest good backup.",
+            )
+        )
+    if signs.erasure_is_late:
+        found.append(
+            (
+                "degraded",
+                "What was purged is erased, but not overwritten in the file yet: that is done in an idle moment once "
+                "the disk has room for a second copy of the file.",
             )
         )
     return found

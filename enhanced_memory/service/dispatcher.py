@@ -404,8 +404,8 @@ class MemoryDBService:
             self.settings.operation_timeout_s,
         )
 
-    def _scrub(self, texts: Sequence[str]) -> None:
-        self._store.scrub(texts, self.settings.operation_timeout_s)
+    def _scrub(self, erased: Sequence[Sequence[str]]) -> None:
+        self._store.scrub(erased, self.settings.operation_timeout_s)
 
     def _is_busy(self) -> bool:
         """Whether more than one write is under way."""

@@ -965,7 +965,8 @@ class Transaction(Protocol):
 class Condition:
     """How the engine and its files stand. `disk_bytes` and `disk_free_bytes` are None where the disk cannot be asked;
     `files_in_place` is whether the files at their paths are those that were opened, without which nothing is written;
-    `writer_quiet_s` is the time since the writer gave a sign of life."""
+    `writer_quiet_s` is the time since the writer gave a sign of life; `erasure_is_late` is whether what was erased
+    could not be overwritten in the files yet."""
 
     engine_version: str
     schema_version: int
@@ -976,6 +977,7 @@ class Condition:
     files_in_place: bool
     writable: bool
     writer_quiet_s: float
+    erasure_is_late: bool
 
 
 class Store(Protocol):
@@ -1007,8 +1009,12 @@ class Store(Protocol):
     def read(self, work: Callable[[Transaction], T], namespace: str, timeout_s: float) -> T:
         """Run `work` on a snapshot; it waits for no writer. Raises: Busy, TimedOut, Corrupt."""
 
-    def scrub(self, texts: Sequence[str], timeout_s: float) -> None:
-        """Overwrite what was erased, these texts, wherever they may still lie; takes long."""
+    def scrub(self, erased: Sequence[Sequence[str]], timeout_s: float) -> None:
+        """Overwrite what was erased, the texts of each entity, wherever they may lie, and what is owed from before.
+
+        Takes long. What fails is owed, and done in an idle moment when there is room, by the next process if need be.
+        Raises: DiskFull, TimedOut, Busy, ShuttingDown, ReadOnly.
+        """
 
     def copy(self, target: str, progress: Callable[[int, int], None]) -> Mapping[str, int]:
         """Write the store as it stands now into the empty file `target`; returns the rows of its tables.

@@ -151,6 +151,7 @@ MB = 1024 * 1024
         ({"integrity": "unchecked"}, "healthy", ""),
         ({"log_cut_at": "2026-05-10T11:00:00Z"}, "degraded", "may be missing"),
         ({"damage_met_at": "2026-05-10T11:00:00Z"}, "degraded", "met damaged data"),
+        ({"erasure_is_late": True}, "degraded", "purged"),
         ({"queue_depth": 5, "queue_places": 10}, "healthy", ""),
         ({"queue_depth": 6, "queue_places": 10}, "degraded", "6 writes wait"),
         ({"writer_quiet_s": 11.0}, "degraded", "no sign for 11 s"),

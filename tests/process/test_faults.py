@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import random
 import resource
 import signal
 import socket
@@ -253,6 +254,37 @@ def test_a_full_disk_at_any_moment_leaves_every_write_whole_or_undone(
     (small.folder / "filler").unlink(missing_ok=True)
     assert names(daemon) == acknowledged
     assert {"a0", "a399"} & acknowledged
+
+
+def test_a_purge_on_a_full_disk_erases_and_what_is_asked_again_overwrites(
+    run_daemon: RunDaemon, start_daemon: StartDaemon, short_folder: Path
+) -> None:
+    small = Small(run_daemon, start_daemon, short_folder, 12, "")
+    daemon = small.daemon
+    marker = b"Xylographquokka"
+    assert daemon.ask("create_entities", create("secret", text=f"The code is {marker.decode()}"))["success"]
+    for number in range(300):
+        assert daemon.ask("create_entities", create(f"n{number}", text=f"giraffe {random.random()} " * 100))["success"]
+
+    def found() -> list[str]:
+        return [file.name for file in small.folder.iterdir() if marker.lower() in file.read_bytes().lower()]
+
+    def reasons() -> str:
+        return str(daemon.ask("get_system_health")["reasons"])
+
+    assert found()
+    filler = fill(small.folder)
+    os.truncate(filler, filler.stat().st_size - 500_000)  # enough for the erasure, and not for a copy of the file
+    asked = {"entityNames": ["secret"], "confirm": True}
+    reply = daemon.ask("purge_entities", asked)
+    assert (reply["code"], reply["details"]) == ("disk_full", {"purged": ["secret"]})
+    assert "are erased" in reply["error"]
+    assert daemon.ask("open_nodes", {"names": ["secret"]})["entities"] == []
+    assert "purged" in reasons()
+    filler.unlink()
+    assert daemon.ask("purge_entities", asked)["missing"] == ["secret"]
+    assert found() == []
+    assert "purged" not in reasons()
 
 
 # ------------------------------------------------------------------------------------- clients and the process itself

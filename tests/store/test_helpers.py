@@ -166,7 +166,7 @@ def test_a_dictionary_whose_words_were_erased_while_it_was_made_is_not_kept(
             scrubbed.append(made)
             gone = lambda tx: [tx.entities.purge(each) for each in tx.entities.page(0, 600)]  # noqa: E731
             stores[0].write(gone, "default", 10.0)
-            stores[0].scrub([erased], 10.0)
+            stores[0].scrub([[erased]], 10.0)
         return made
 
     store, helping = opened(purge_meanwhile)

@@ -446,7 +446,7 @@ def test_the_log_of_an_erasure_is_emptied_as_soon_as_nobody_reads_an_older_state
         other.execute("BEGIN")
         other.execute("SELECT count(*) FROM entities").fetchone()
         write(lambda tx: tx.entities.purge(tx.entities.find("a")))
-        store.scrub(["a fact"], 10.0)
+        store.scrub([["a fact"]], 10.0)
         assert os.path.getsize(f"{path}-wal") > 0
         other.execute("ROLLBACK")
         write(create("b", "another"))
@@ -634,8 +634,8 @@ def test_a_dictionary_that_holds_erased_text_goes_and_what_it_packed_stays_reada
         lambda tx: tx.entities.update(other, UPDATED, observations=["awake", *other.observations]), "default", 5.0
     )
 
-    def erase(tx: Any) -> list[str]:
-        return [text for n in range(12) for text in tx.entities.purge(tx.entities.find(f"e{n}"))]
+    def erase(tx: Any) -> list[list[str]]:
+        return [tx.entities.purge(tx.entities.find(f"e{n}")) for n in range(12)]
 
     texts = store.write(erase, "default", 10.0)
     assert phrase.encode() in dictionary_bytes(path)
@@ -727,3 +727,30 @@ def test_words_that_are_counted_together_are_counted_each(write: Run, read: Run)
         "heron": (4, 4),
     }
     assert list(counted) == ["egret", "nobody", "heron"]
+
+
+def test_what_could_not_be_overwritten_is_by_the_next_process_without_a_word(
+    path: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("enhanced_memory.store.sqlite.store._TRAIN_FROM", 10**9)
+    store = SQLiteStore(path, Analyser())
+    phrase = "the quartermaster counts zeppelins"
+    for number in range(12):
+        store.write(create(f"e{number}", f"On day {number} {phrase} at dawn"), "default", 10.0)
+    store._train(12)
+    for number in range(12):
+        store.write(partial(purge, name=f"e{number}"), "default", 10.0)
+    store.close()  # as if it had been killed here: nobody said what is to be overwritten
+    assert phrase.encode() in dictionary_bytes(path)
+    with closing(SQLiteStore(path, Analyser())) as store:
+        assert store.condition().erasure_is_late
+        while store.condition().erasure_is_late:  # about a second
+            pass
+        assert phrase.encode() not in dictionary_bytes(path)
+    with sqlite3.connect(path) as db:
+        assert db.execute("SELECT count(*) FROM meta WHERE key = 'erasures_owed'").fetchone() == (0,)
+
+
+def purge(tx: Any, name: str) -> list[str]:
+    """Erase the entity of this name."""
+    return list(tx.entities.purge(tx.entities.find(name)))

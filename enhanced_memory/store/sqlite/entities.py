@@ -27,6 +27,7 @@ from enhanced_memory.store.base import (
 from enhanced_memory.store.sqlite.codec import CorruptBlob
 from enhanced_memory.store.sqlite.contents import Packed
 from enhanced_memory.store.sqlite.drafts import Ready, make_ready
+from enhanced_memory.store.sqlite.erasing import owe
 from enhanced_memory.store.sqlite.filters import conditions, marks
 from enhanced_memory.store.sqlite.indexing import label_fields, observation_fields, row_number
 from enhanced_memory.store.sqlite.relations import SQLiteRelations
@@ -423,6 +424,7 @@ class SQLiteEntities:
             "UPDATE entities SET parent_entity_id = NULL WHERE parent_entity_id = ?", (entity.id,)
         )
         self._scope.connection.execute("DELETE FROM entities WHERE id = ?", (entity.id,))
+        owe(self._scope.connection)
         return sorted(texts)
 
     def index_anew(self, entity: Entity) -> None:

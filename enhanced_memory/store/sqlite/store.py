@@ -42,7 +42,7 @@ from enhanced_memory.store.base import (
 from enhanced_memory.store.sqlite import dictionary, schema
 from enhanced_memory.store.sqlite.branches import SQLiteBranches
 from enhanced_memory.store.sqlite.checking import quick_problem
-from enhanced_memory.store.sqlite.codec import Codec, checksum, dictionary_of
+from enhanced_memory.store.sqlite.codec import Codec, checksum
 from enhanced_memory.store.sqlite.conflicts import SQLiteConflicts
 from enhanced_memory.store.sqlite.connections import BUSY_TIMEOUT_MS, Connection, open_reader, translated
 from enhanced_memory.store.sqlite.contents import Contents
@@ -58,6 +58,7 @@ from enhanced_memory.store.sqlite.drafts import (
     ready_from_sent,
 )
 from enhanced_memory.store.sqlite.entities import SQLiteEntities
+from enhanced_memory.store.sqlite.erasing import Erasing
 from enhanced_memory.store.sqlite.history import SQLiteHistory
 from enhanced_memory.store.sqlite.index import FrequencyCache, SQLiteIndex
 from enhanced_memory.store.sqlite.indexing import IndexQueue, entity_and_slot
@@ -84,9 +85,6 @@ _TRAIN_AGAIN_AT = 4
 _TRAIN_ON = 2_000
 """A dictionary of the store's own words is made from 500 entities on, and again when they are 4 times as many; from
 2,000 of them at the most, which takes a third of a second. Each takes 32 KiB of the file."""
-
-_PIECE = 16
-"""Characters of an erased text in a row that a dictionary must not hold: words alone are nobody's."""
 
 MAKE_READY, TRAIN = "make ready", "train"
 """Tasks for a helping process: drafts (`drafts.as_sent`), and a dictionary of so many entities."""
@@ -251,7 +249,7 @@ class SQLiteStore:
         self._log_checked_at = 0
         self._log_owed = True
         """Whether the log is to be emptied as soon as no reader holds it: it may hold what was erased."""
-        self._scrubs = 0
+        self._erasing = Erasing(self._codec)
         self._closed = False
         opened = open_database(path)
         self._read_only = opened.read_only
@@ -363,20 +361,21 @@ class SQLiteStore:
         finally:
             self._reader_places.leave()
 
-    def scrub(self, texts: Sequence[str], timeout_s: float) -> None:
-        """Overwrite what was erased, these texts: no page of the file or its log holds any of them any more.
+    def scrub(self, erased: Sequence[Sequence[str]], timeout_s: float) -> None:
+        """Overwrite what was erased: no page of the file or its log holds any of these texts any more.
 
         Rewrites the index and the whole file, so it takes seconds for a large store, and the space of a second file.
         """
+        self._erasing.add(erased)
+        writer = self._open_writer()
+        if self._erasing.is_owed:
+            writer.submit(self._overwrite, timeout_s, alone=True)
 
-        def work(connection: Connection) -> None:
-            self._scrubs += 1
-            self._drop_dictionaries(connection, texts)
-            connection.execute("INSERT INTO search_index (search_index) VALUES ('optimize')")
-            connection.execute("VACUUM")
+    def _overwrite(self, connection: Connection) -> None:
+        if self._erasing.is_owed:  # else another has done it meanwhile
+            if self._erasing.overwrite(connection):
+                self._trained_on = 0
             self._empty_log(connection, _LOG_WAIT_MS)
-
-        self._open_writer().submit(work, timeout_s, alone=True)
 
     def copy(self, target: str, progress: Callable[[int, int], None]) -> Mapping[str, int]:
         """Write the store as it stands now into the empty file `target`; returns the rows of its tables."""
@@ -457,6 +456,7 @@ class SQLiteStore:
             files_in_place=store_bytes is not None and self._displaced() is None,
             writable=all(os.access(path, os.W_OK) for path in (self._path, os.path.dirname(self._path) or ".")),
             writer_quiet_s=0.0 if self._writer is None else self._writer.quiet_s,
+            erasure_is_late=self._erasing.is_late,
         )
 
     def close(self) -> None:
@@ -548,7 +548,7 @@ class SQLiteStore:
         return None
 
     def tidy(self, connection: Connection, idle: bool) -> None:
-        """About once a second: gathered accesses, expired request ids, the log's size, a new dictionary."""
+        """About once a second: gathered accesses, expired request ids, owed erasures, the log, a new dictionary."""
         if self._read_only is not None:
             return
         with self._accesses_lock:
@@ -564,8 +564,20 @@ class SQLiteStore:
                 connection.execute("DELETE FROM requests WHERE created_at < ?", (earlier(scope.now, KEEP_S),))
             connection.execute("COMMIT")
         if not self._closed:
+            if idle and self._erasing.is_late:
+                self._overwrite_if_due(connection)
             self._shrink_log(connection, idle)
             self._train_if_due(connection)
+
+    def _overwrite_if_due(self, connection: Connection) -> None:
+        """Overwrite what could not be overwritten when it was erased, as on a full disk."""
+        _, free_bytes = _disk(self._path)
+        if self._erasing.is_due(_size(self._path) or 0, free_bytes):
+            try:
+                self._overwrite(connection)
+                log.info("what was erased is overwritten in %s", self._path)
+            except sqlite3.Error as error:
+                log.warning("what was erased is not overwritten in %s yet: %s", self._path, error)
 
     def _shrink_log(self, connection: Connection, idle: bool) -> None:
         """Empty the write-ahead log when it has grown and nobody reads it.
@@ -634,6 +646,7 @@ class SQLiteStore:
             with translated():
                 schema.prepare(connection, lambda namespace: self._scope(connection, namespace, self._clock.tick()))
                 self._trained_on = load_dictionaries(connection, self._codec)
+                self._erasing.load(connection)
                 self._reindex_if_stale(connection)
         except Corrupt as error:
             cause = error.__cause__
@@ -733,53 +746,6 @@ class SQLiteStore:
             writer.submit(fill, _REPAIR_TIMEOUT_S, alone=True)
         return self.read(lambda tx: tx.index.rows(), "default", _REPAIR_TIMEOUT_S)
 
-    def _drop_dictionaries(self, connection: Connection, texts: Sequence[str]) -> None:
-        """Pack anew whatever was made with a dictionary that holds a piece of the texts, and delete that dictionary."""
-        pieces = {text[at : at + _PIECE].encode() for text in texts for at in range(max(1, len(text) - _PIECE + 1))}
-        pieces = {piece for piece in pieces if len(piece) >= _PIECE}
-        rows = connection.execute(
-            "SELECT id, data FROM dictionaries WHERE id <> ?", (schema.SHIPPED_DICTIONARY,)
-        ).fetchall()
-        unwanted = {number for number, data in rows if any(piece in data for piece in pieces)}
-        if not unwanted:
-            return
-        self._codec.use_dictionary(schema.SHIPPED_DICTIONARY)
-        self._trained_on = 0
-        connection.execute("BEGIN IMMEDIATE")
-        try:
-            for table in ("entities", "versions"):
-                self._pack_anew(connection, table, unwanted)
-            for number in unwanted:
-                connection.execute("DELETE FROM dictionaries WHERE id = ?", (number,))
-            connection.execute("COMMIT")
-        except BaseException:
-            connection.execute("ROLLBACK")
-            raise
-
-    def _pack_anew(self, connection: Connection, table: str, unwanted: set[int]) -> None:
-        """Every blob of a table that was made with one of these dictionaries, with the shipped one."""
-        rows = connection.execute(
-            f"SELECT id, compressed_data, checksum FROM {table} WHERE compressed_data IS NOT NULL"
-        )
-        for number, blob, stored in rows.fetchall():
-            try:
-                if dictionary_of(blob) not in unwanted:
-                    continue
-                packed = self._codec.encode(self._codec.decode(blob, stored if table == "entities" else stored.hex()))
-            except (ValueError, TypeError, AttributeError):  # damaged before; without its dictionary it stays so
-                continue
-            if table == "entities":
-                connection.execute(
-                    "UPDATE entities SET compressed_data = ?, checksum = ?, compressed_size = ?,"
-                    " compression_ratio = CAST(? AS REAL) / original_size WHERE id = ?",
-                    (packed, checksum(packed), len(packed), len(packed), number),
-                )
-            else:
-                digest = bytes.fromhex(checksum(packed))
-                connection.execute(
-                    "UPDATE versions SET compressed_data = ?, checksum = ? WHERE id = ?", (packed, digest, number)
-                )
-
     def _train_if_due(self, connection: Connection) -> None:
         """Start making a dictionary of the store's own words, beside the writer, when there are enough of them."""
         (entities,) = connection.execute("SELECT coalesce(max(id), 0) FROM entities").fetchone()
@@ -793,10 +759,10 @@ class SQLiteStore:
     def _train(self, entities: int) -> None:
         """Make a dictionary from a sample spread over the whole store, and use it from now on."""
 
-        scrubs = self._scrubs
+        attempts = self._erasing.attempts
 
         def keep(connection: Connection) -> int | None:
-            if self._scrubs != scrubs:
+            if self._erasing.attempts != attempts:
                 return None  # the sample may have held what was erased since
             (highest,) = connection.execute("SELECT max(id) FROM dictionaries").fetchone()
             number: int = max(highest, self._codec.highest_id) + 1  # one that was dropped is not to be taken for this
