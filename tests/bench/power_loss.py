@@ -33,9 +33,9 @@ from enhanced_memory.settings import Settings  # noqa: E402
 CLIENTS = 8
 CREATES = 40
 
-CALL = re.compile(r"^(\d+) (\w+)\((.*)\)\s+= (-?\d+)", re.DOTALL)
-UNFINISHED = re.compile(r"^(\d+) (.*) <unfinished \.\.\.>$", re.DOTALL)
-RESUMED = re.compile(r"^(\d+) <\.\.\. \w+ resumed>(.*)$", re.DOTALL)
+CALL = re.compile(r"^(\d+) +(\w+)\((.*)\)\s+= (-?\d+)", re.DOTALL)
+UNFINISHED = re.compile(r"^(\d+) +(.*) <unfinished \.\.\.>$", re.DOTALL)
+RESUMED = re.compile(r"^(\d+) +<\.\.\. \w+ resumed>(.*)$", re.DOTALL)
 TARGET = re.compile(r"^\d+<([^>]*)>")
 PATH = re.compile(r"<((?:\\x[0-9a-f]{2})+)>")
 TEXT = re.compile(r'"((?:\\x[0-9a-f]{2})*)"')
@@ -189,6 +189,11 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="em-power-", dir="/tmp") as name:
         folder = Path(name)
         steps = record(folder)
+        acknowledgements = sum(step.kind == "ack" for step in steps)
+        if acknowledgements != CLIENTS * CREATES:
+            sys.exit(
+                f"the trace shows {acknowledgements} of {CLIENTS * CREATES} acknowledgements: it was not understood"
+            )
         lost: list[Any] = []
         false_alarms = 0
         for number in range(options.images):
@@ -204,7 +209,7 @@ def main() -> None:
     figures = {
         "writes": sum(step.kind == "write" for step in steps),
         "syncs": sum(step.kind == "sync" for step in steps),
-        "acknowledgements": sum(step.kind == "ack" for step in steps),
+        "acknowledgements": acknowledgements,
         "acknowledged_before_synced": unsynced_acknowledgements(steps),
         "images": options.images,
         "images_that_lost": len(lost),
