@@ -156,7 +156,8 @@ _NAMED: Final = re.compile(
     (?P<rest>[\w-]{0,30})
     (?P<about>(?:\s(?:at|for|in|of|on|to)(?:\s[\w.'@-]{1,40}){1,6}?)?)
     (?P<joint>["']?\s{0,4}(?:[=:]{1,2}=?|=>)\s{0,4}
-      |\s(?:is|was|were|becomes|to|will\sbe|ist|lautet|es|est)\s(?:(?:actually|now|set\sto|still)\s)?|['\u2019]s\s
+      |\s(?P<must>(?:must|shall|should)\sbe|changes\sto)\s
+      |\s(?:is|was|were|becomes|to|will\sbe|ist|lautet|es|est):?\s(?:(?:actually|now|set\sto|still)\s)?|['\u2019]s\s
       |\s[-\u2013]{1,2}>?\s(?=[^\s"']*[^\s"'a-zA-Z])
       |\s?\((?:is\s|it['\u2019]s\s)?(?=[^\s()]{0,60}[^\s()a-z-][^\s()]{0,60}\)))
     (?P<value>"[^"\n]{1,200}"|'[^'\n]{1,200}'|`[^`\n]{1,200}`|[^\s"'`,;]{1,500})""",
@@ -189,7 +190,29 @@ _TAKEN_FOR: Final = str.maketrans("\u0130\u0131\u017f", "iis")
 _NO_SMALL_LETTER: Final = re.compile("[\u0130\u0131\u017f]")
 
 _FLAG: Final = re.compile(r"--(?:api-key|pass(?:word|wd|phrase)?|secret|token)[ =]([^\s\"'$<\[-][^\s\"']{2,200})")
+_ALGORITHM: Final = re.compile(r"(?:aes|argon|bcrypt|hmac|http|md|oauth|pbkdf|rsa|scrypt|sha|utf)[-\d]", re.IGNORECASE)
+
+_DRAWN: Final = r"(?=[^\s\"'`]{0,60}[A-Za-z])(?=[^\s\"'`]{0,60}(?:\d|[!#$%^&*+?](?![\s\"'`]|$)))"
+"""What begins here holds letters and a digit or a sign within, as a password does and a word does not."""
+
+_BARE: Final = re.compile(
+    r"(?<![A-Za-z\[-])(?:pass(?:w(?:or[dt]|d)|code|phrase)|pwd|pw|kennwort|wachtwoord|contrase\u00f1a)\s{1,4}"
+    rf"(?![\"'`]?(?:1password|2fa|mfa|o?auth|\d+-|v\d|your|example|changeme|{_ALGORITHM.pattern}))"
+    rf"(?:(?=[\"'`])[\"'`]([^\"'`\n<>\[\]{{}}]{{4,60}})[\"'`]|{_DRAWN}([^\s\"'`,;()\[\]<>{{}}/\\@=:]{{5,60}})(?![@=:/\\(]))",
+    re.IGNORECASE,
+)
+"""A password right after the word: "I use the password Zebra99 for it"."""
+
+_PAIR: Final = re.compile(
+    r"\b(?:log-?in|credentials|creds)\b[^\n.;:=/]{0,60}?(?:\b(?:is|are|with)\s|[:=]\s?)\s{0,3}[\w.@+-]{1,60}\s{0,3}[/:|]"
+    rf"\s{{0,3}}(?!/){_DRAWN}([^\s\"'`,;()\[\]<>{{}}/]{{5,60}})",
+    re.IGNORECASE,
+)
+"""A name and a password: "my login is bob / S3cret!"."""
+
 _FORMS_IN_TEXT: Final = (
+    (_BARE, _PASSWORD, ("pass", "pwd", "pw ", "kennwort", "wachtwoord", "contrase")),
+    (_PAIR, _PASSWORD, ("login", "log-in", "credentials", "creds")),
     (_IN_ADDRESS, _PASSWORD, ("://",)),
     (_BEARER, _TOKEN, ("bearer", "basic", "token")),
     (_SIGNATURE, _TOKEN, ("sig=", "signature=", "key=", "token=")),
@@ -216,7 +239,6 @@ _PLACEHOLDER: Final = re.compile(
 )
 """How values begin that stand for a secret or its type, or are code that fetches it."""
 
-_ALGORITHM: Final = re.compile(r"(?:aes|argon|bcrypt|hmac|http|md|oauth|pbkdf|rsa|scrypt|sha|utf)[-\d]", re.IGNORECASE)
 _CLAUSE: Final = re.compile(r"[^.,;\n\"']{1,200}")
 _PARTICIPLE: Final = "ed"
 _TOLD_OF_PASSWORDS: Final = re.compile(
@@ -225,7 +247,7 @@ _TOLD_OF_PASSWORDS: Final = re.compile(
 _NO_PASSWORD: Final = word_set(
     """about access again already always bad being blank broken case correct different easy empty enough enter fine
     good gone here incorrect invalid it kept log login long lost mandatory me missing never none not ok okay one only
-    optional plain private public random right safe same secret secure sent set short stale strong that the them there
+    optional plain private public random reset right safe same secret secure sent set short stale strong that the them there
     this too unique unknown valid visible weak what wrong you"""
 )
 """What may follow "the password is" and is none, participles aside."""
@@ -261,7 +283,7 @@ def _secrets(text: str) -> Iterator[tuple[int, int, str]]:
     small = _in_small_letters(text)
     for form, kind, signs in _FORMS_IN_TEXT:
         if any(sign in small for sign in signs):
-            yield from ((*secret.span(1), kind) for secret in form.finditer(text))
+            yield from ((*secret.span(secret.lastindex or 1), kind) for secret in form.finditer(text))
     if _TURN.search(small):
         yield from ((*secret.span(1), _PASSWORD) for secret in _TURNED.finditer(text))
     if any(root in small for root in _NAMES):
@@ -347,6 +369,8 @@ def _named(text: str, small: str) -> Iterator[tuple[int, int, str]]:
         if not value or _NO_SECRET_NAME.match(named["rest"]) or _PLACEHOLDER.match(value):
             continue
         if named["password"]:
+            if named["must"] and value.isalpha() and not quoted:  # "must be strong"
+                continue
             if named["password"].lower() == "pin" and not value.isdigit():
                 continue
             phrase_end = _phrase_end(text, start) if "phrase" in named["password"].lower() else start

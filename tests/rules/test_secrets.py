@@ -160,9 +160,32 @@ def test_all_planted_secrets_go_from_one_text() -> None:
 
 
 @pytest.mark.parametrize(
+    ("frame", "secret"),
+    [
+        ("I keep the password {} for the router and use it always.", "Zebra99"),
+        ("I always log in with user marta and password {}", "Sommer2024"),
+        ("I use the password '{}' for everything.", "hunter3"),
+        ('My password is: "{}".', "correct horse"),
+        ("the admin password should be {}", "Walrus!8"),
+        ("the root password changes to {}", "Otter_99"),
+        ("My login for the bank is bob / {}", "MyS3cretPass!"),
+        ("My credentials are ann@example.org / {}", "tr0ub4dor"),
+    ],
+)
+def test_a_password_in_a_sentence_is_a_secret(frame: str, secret: str) -> None:
+    assert redact(frame.format(secret))[0] == frame.format("[secret: password]")
+
+
+@pytest.mark.parametrize(
     "text",
     [
         "commit 3f786850e387550fdab836ed7e6dc881de23001b broke the build",
+        "The password should be strong, and must be memorable",
+        "The password changes to something new each month; I changed the password 3 times",
+        "I use the password manager 1Password, and password 2FA for all",
+        "the password reset_url is broken, and the password of ann@example.com was reset",
+        "my login is at 9 / 10 each day, and the login page is slow / broken",
+        "the login endpoint is /api/v2; for the password SHA-256 is too fast",
         "the id is 550e8400-e29b-41d4-a716-446655440000",
         "we run node 20.11.1 and 2.10.3-beta.4",
         "call me at +49 151 12345678 or 020 7946 0958",
