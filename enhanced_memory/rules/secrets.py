@@ -247,8 +247,8 @@ _TOLD_OF_PASSWORDS: Final = re.compile(
 _NO_PASSWORD: Final = word_set(
     """about access again already always bad being blank broken case correct different easy empty enough enter fine
     good gone here incorrect invalid it kept log login long lost mandatory me missing never none not ok okay one only
-    optional plain private public random reset right safe same secret secure sent set short stale strong that the them there
-    this too unique unknown valid visible weak what wrong you"""
+    optional plain private public random reset right safe same secret secure sent set short stale strong that the them
+    there this too unique unknown valid visible weak what wrong you"""
 )
 """What may follow "the password is" and is none, participles aside."""
 
