@@ -374,6 +374,7 @@ def purge_entities(
     erased: list[list[str]] = []
 
     def erase(inner: Context) -> list[str]:
+        erased.clear()  # a group of writes that one of them spoils is run again
         purged = []
         for name in dict.fromkeys(entityNames):
             while (entity := inner.store.entities.find_even_deleted(name)) is not None and entity.name == name:

@@ -127,8 +127,9 @@ def _of_the_store(signs: Signs) -> list[tuple[Status, str]]:
         found.append(
             (
                 "degraded",
-                "What was purged is erased, but not overwritten in the file yet: that is done in an idle moment once "
-                "the disk has room for a second copy of the file.",
+                "What was purged is erased, but not overwritten in the file and its log yet: that is done in an idle "
+                "moment once the disk has room for a second copy of the file, and no check, backup or other reader "
+                "holds an older state.",
             )
         )
     return found

@@ -448,10 +448,13 @@ def test_the_log_of_an_erasure_is_emptied_as_soon_as_nobody_reads_an_older_state
         write(lambda tx: tx.entities.purge(tx.entities.find("a")))
         store.scrub([["a fact"]], 10.0)
         assert os.path.getsize(f"{path}-wal") > 0
+        assert store.condition().erasure_is_late
         other.execute("ROLLBACK")
-        write(create("b", "another"))
         while os.path.getsize(f"{path}-wal"):  # about once a second
             pass
+        while store.condition().erasure_is_late:  # at once
+            pass
+    assert owed(path) == []
 
 
 def test_what_is_closed_lies_in_the_file_itself_though_another_has_it_open(path: str, tmp_path: Path) -> None:
@@ -749,6 +752,25 @@ def test_what_could_not_be_overwritten_is_by_the_next_process_without_a_word(
         assert phrase.encode() not in dictionary_bytes(path)
     with sqlite3.connect(path) as db:
         assert db.execute("SELECT count(*) FROM meta WHERE key = 'erasures_owed'").fetchone() == (0,)
+
+
+@pytest.mark.parametrize("value", ["x", "", "-5", "0", "1.5", "9" * 12, "9" * 30, b"\xff"])
+def test_a_number_of_owed_erasures_that_is_none_counts_as_some(path: str, value: object) -> None:
+    with closing(SQLiteStore(path, Analyser())) as store:
+        store.write(create("a", "a fact"), "default", 10.0)
+    with closing(sqlite3.connect(path, isolation_level=None)) as db:
+        db.execute("INSERT INTO meta (key, value) VALUES ('erasures_owed', ?)", (value,))
+    with closing(SQLiteStore(path, Analyser())) as store:
+        store.write(partial(purge, name="a"), "default", 10.0)
+        store.scrub([["a fact"]], 10.0)
+        assert not store.condition().erasure_is_late
+    assert owed(path) == []
+
+
+def owed(path: str) -> list[object]:
+    """What the database notes as erased and not overwritten."""
+    with closing(sqlite3.connect(path)) as db:
+        return db.execute("SELECT value FROM meta WHERE key = 'erasures_owed'").fetchall()
 
 
 def purge(tx: Any, name: str) -> list[str]:

@@ -16,6 +16,9 @@ from enhanced_memory.store.sqlite.connections import Connection
 _OWED: Final = "erasures_owed"
 """The row of `meta` that counts entities that were erased, but not yet overwritten; written with the erasure itself."""
 
+_COUNT: Final = "max(1, min(CAST(value AS INTEGER), 1000000000))"
+"""Its number: where the row is, something is owed, whatever another hand wrote into it."""
+
 _AGAIN_AFTER_S: Final = 60.0
 """After an attempt that failed, as on a full disk, the next comes so much later."""
 
@@ -26,7 +29,7 @@ _PIECE: Final = 16
 def owe(connection: Connection) -> None:
     """Note, in the transaction that erases an entity, that it is to be overwritten."""
     connection.execute(
-        "INSERT INTO meta (key, value) VALUES (?, '1') ON CONFLICT (key) DO UPDATE SET value = value + 1", (_OWED,)
+        f"INSERT INTO meta (key, value) VALUES (?, '1') ON CONFLICT (key) DO UPDATE SET value = {_COUNT} + 1", (_OWED,)
     )
 
 
@@ -36,14 +39,19 @@ class Erasing:
     def __init__(self, codec: Codec) -> None:
         self._codec = codec
         self._texts: list[Sequence[str] | None] = []
+        self._inherited = 0
+        """How many of those owed an earlier process erased; all of them are one None among the texts."""
+        self._overwritten = 0
+        """How many of the texts are overwritten in all but the log, which a reader holds."""
         self._next_at = 0.0
         self.attempts = 0
         """How often it was begun: a sample that was read before is not to be used after it."""
 
     def load(self, connection: Connection) -> None:
         """Take over what an earlier process owed; nobody knows its texts any more."""
-        row = connection.execute("SELECT value FROM meta WHERE key = ?", (_OWED,)).fetchone()
-        self._texts = [None] * (0 if row is None else int(row[0]))
+        row = connection.execute(f"SELECT {_COUNT} FROM meta WHERE key = ?", (_OWED,)).fetchone()
+        self._texts = [] if row is None else [None]
+        self._inherited = 0 if row is None else int(row[0])
 
     def add(self, erased: Sequence[Sequence[str]]) -> None:
         """The texts of entities that were erased, one sequence for each."""
@@ -51,31 +59,45 @@ class Erasing:
 
     @property
     def is_owed(self) -> bool:
-        """Whether anything is to be overwritten."""
-        return bool(self._texts)
+        """Whether anything is to be overwritten, the log left aside."""
+        return len(self._texts) > self._overwritten
 
     @property
     def is_late(self) -> bool:
-        """Whether an attempt failed, or the process ended before it."""
-        return bool(self._texts) and (self._next_at > 0 or None in self._texts)
+        """Whether an attempt failed, a reader holds the log, or the process ended before."""
+        return bool(self._texts) and (self._next_at > 0 or self._overwritten > 0 or None in self._texts)
 
     def is_due(self, store_bytes: int, free_bytes: int | None) -> bool:
         """Whether it is time for another attempt, and there is room for the copy of the file that it needs."""
-        return self.is_late and time.monotonic() >= self._next_at and (free_bytes is None or free_bytes > store_bytes)
+        due = self.is_owed and self.is_late and time.monotonic() >= self._next_at
+        return due and (free_bytes is None or free_bytes > store_bytes)
 
     def overwrite(self, connection: Connection) -> bool:
-        """Make anew what may hold it; returns whether dictionaries were dropped. Raises: sqlite3.Error, as DiskFull."""
+        """Make anew what may hold it; returns whether dictionaries were dropped. Raises: sqlite3.Error, as DiskFull.
+
+        The log may hold it until it is emptied: then comes `settle`.
+        """
         self.attempts += 1
         self._next_at = time.monotonic() + _AGAIN_AFTER_S
-        done = list(self._texts)
-        dropped = self._drop_dictionaries(connection, done)
+        done = len(self._texts)
+        dropped = self._drop_dictionaries(connection, self._texts[:done])
         connection.execute("INSERT INTO search_index (search_index) VALUES ('optimize')")
         connection.execute("VACUUM")
-        connection.execute("UPDATE meta SET value = value - ? WHERE key = ?", (len(done), _OWED))
-        connection.execute("DELETE FROM meta WHERE key = ? AND CAST(value AS INTEGER) <= 0", (_OWED,))
-        del self._texts[: len(done)]
+        self._overwritten = done
         self._next_at = 0.0
         return dropped
+
+    def settle(self, connection: Connection) -> bool:
+        """The log was emptied: returns whether something overwritten was owed until now. Raises: sqlite3.Error."""
+        if not self._overwritten:
+            return False
+        done = self._texts[: self._overwritten]
+        paid = len(done) - done.count(None) + (self._inherited if None in done else 0)
+        connection.execute(f"DELETE FROM meta WHERE key = ? AND {_COUNT} <= ?", (_OWED, paid))
+        connection.execute(f"UPDATE meta SET value = {_COUNT} - ? WHERE key = ?", (paid, _OWED))
+        del self._texts[: self._overwritten]
+        self._overwritten = 0
+        return True
 
     def _drop_dictionaries(self, connection: Connection, erased: Sequence[Sequence[str] | None]) -> bool:
         """Pack anew whatever was made with a dictionary that holds a piece of the texts, and delete that dictionary.

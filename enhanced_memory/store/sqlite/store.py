@@ -368,13 +368,15 @@ class SQLiteStore:
         """
         self._erasing.add(erased)
         writer = self._open_writer()
-        if self._erasing.is_owed:
+        if self._erasing.is_owed or self._erasing.is_late:
             writer.submit(self._overwrite, timeout_s, alone=True)
 
     def _overwrite(self, connection: Connection) -> None:
         if self._erasing.is_owed:  # else another has done it meanwhile
+            self._log_owed = True
             if self._erasing.overwrite(connection):
                 self._trained_on = 0
+        if self._log_owed:
             self._empty_log(connection, _LOG_WAIT_MS)
 
     def copy(self, target: str, progress: Callable[[int, int], None]) -> Mapping[str, int]:
@@ -602,6 +604,9 @@ class SQLiteStore:
             (is_held, *_) = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
         finally:
             connection.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
+        self._log_owed = True
+        if not is_held and self._erasing.settle(connection):
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")  # of the note that nothing is owed
         self._log_owed = bool(is_held)
 
     # ------------------------------------------------------------------------------------------------------- helpers
