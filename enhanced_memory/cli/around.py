@@ -81,10 +81,10 @@ def context_command(session: Session, query: tuple[str, ...], max_tokens: int | 
         return
     for line in reply["text"].splitlines():
         print(output.visible(line))
-    if not reply["text"]:
-        output.note("Nothing is remembered yet.")
-    elif reply["omitted"]:
+    if reply["omitted"]:
         output.note(f"{reply['omitted']} did not fit: --max-tokens gives more room.")
+    elif not reply["text"]:
+        output.note("Nothing is remembered yet.")
 
 
 @click.command(

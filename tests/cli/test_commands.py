@@ -133,6 +133,7 @@ def test_what_lies_around_a_memory_is_a_tree(run: Run) -> None:
 @pytest.mark.usefixtures("ada")
 def test_the_context_is_text(run: Run) -> None:
     assert "likes tea" in run("context", "who", "likes", "tea").out
+    assert "did not fit" in run("context", "tea", "--max-tokens", "1").err
     assert run("context", "--json").json["entities"]
 
 

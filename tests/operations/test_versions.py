@@ -366,3 +366,10 @@ def test_reads_and_searches_on_a_branch_see_its_content_and_all_else_as_it_is(as
     assert [r["name"] for r in ask("search_nodes", query="oboe", branch="idea")["results"]] == ["Bob"]
     graph = ask("read_graph", branch="idea")["entities"]
     assert [(e["name"], e["observations"]) for e in graph] == [("Ann", ["plays the cello"]), ("Bob", ["mends oboes"])]
+
+
+def test_a_namespace_that_holds_nothing_has_no_versions(ask: Any, remember: Any) -> None:
+    remember("Ann", "a")
+    add(ask, "Ann", "b")
+    assert ask("get_memory_status")["versioning"]["total_versions"] == 2
+    assert ask("get_memory_status", namespace="empty")["versioning"]["total_versions"] == 0

@@ -475,8 +475,8 @@ class SQLiteEntities:
         tiers["working"] = entities - sum(tiers.values())
         (deleted,) = execute(f"SELECT count(*) {live.replace('IS NULL', 'IS NOT NULL')}", number).fetchone()
         (later_versions,) = execute(  # the first ones need no counting: every entity has one
-            "SELECT count(*) FROM versions WHERE version_number > 1 AND ((SELECT count(*) FROM namespaces) = 1"
-            " OR entity_id IN (SELECT id FROM entities WHERE namespace_id = ?))",
+            "SELECT count(*) FROM versions WHERE version_number > 1 AND ((SELECT min(id) = ?1 AND max(id) = ?1"
+            " FROM namespaces) OR entity_id IN (SELECT id FROM entities WHERE namespace_id = ?1))",
             number,
         ).fetchone()
         (extra_branches,) = execute(
