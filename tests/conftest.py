@@ -20,6 +20,8 @@ from hypothesis import HealthCheck, settings
 ROOT = Path(__file__).resolve().parent.parent
 PATIENCE_S = 60.0
 """How long a test waits for what comes in a moment: so long only where it never comes, however slow the machine."""
+PROMPTLY_S = 20.0
+"""The same for what a limit of the product would bring as well if nothing else did: the shortest takes 25 s."""
 
 
 # No test fails by the clock, those of hypothesis neither.

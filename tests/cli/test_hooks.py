@@ -14,7 +14,7 @@ import pytest
 
 from enhanced_memory.cli import hooks
 from tests.cli.conftest import ROOT, Run, StandIn, command
-from tests.conftest import PATIENCE_S, Daemon, StartDaemon
+from tests.conftest import PROMPTLY_S, Daemon, StartDaemon
 
 TRANSCRIPT = Path(__file__).parent / "transcripts" / "session.jsonl"
 
@@ -176,7 +176,7 @@ def test_a_daemon_that_hangs_holds_a_session_up_for_five_seconds_at_most(home: P
         cwd=ROOT,
         input=told("SessionStart"),
         capture_output=True,
-        timeout=PATIENCE_S,
+        timeout=PROMPTLY_S,
     )
     daemon.process.send_signal(signal.SIGCONT)
     assert (ended.returncode, ended.stdout) == (0, b"")

@@ -19,7 +19,7 @@ import pytest
 from enhanced_memory.cli import clients, files, jsonc
 from enhanced_memory.cli.clients import CLIENTS
 from tests.cli.conftest import Run, at_terminal
-from tests.conftest import PATIENCE_S
+from tests.conftest import PROMPTLY_S
 
 FIXTURES = Path(__file__).parent / "clients"
 CONTAINERS = {"vscode": "servers", "opencode": "mcp", "codex": "mcp_servers"}
@@ -567,7 +567,7 @@ def test_a_daemon_that_runs_by_itself_ends_before_the_service_takes_its_place(
     daemon = start_daemon()
     ended = run("setup", "service", "--socket", str(daemon.socket_path), "--db", str(daemon.db))
     assert f"pid {daemon.process.pid}" in ended.err
-    assert daemon.process.wait(PATIENCE_S) == 0
+    assert daemon.process.wait(PROMPTLY_S) == 0
 
 
 @pytest.mark.process

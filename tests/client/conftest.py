@@ -13,7 +13,7 @@ import pytest
 
 from enhanced_memory import wire
 from memory_client import BlockingMemoryClient, MemoryClient
-from tests.conftest import PATIENCE_S
+from tests.conftest import PROMPTLY_S
 
 
 class StandIn:
@@ -45,7 +45,7 @@ class StandIn:
 
     def _attend(self, manner: Callable[[StandIn, socket.socket], None], connection: socket.socket) -> None:
         with connection:
-            connection.settimeout(PATIENCE_S)
+            connection.settimeout(PROMPTLY_S)
             manner(self, connection)
         self.ended.release()
 
@@ -69,7 +69,7 @@ class StandIn:
         self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
         for thread in self._threads:
-            thread.join(PATIENCE_S)
+            thread.join(PROMPTLY_S)
             assert not thread.is_alive(), "a connection was left open"
 
 
@@ -115,7 +115,7 @@ def connect(request: pytest.FixtureRequest, listen: object) -> Iterator[Callable
     callers: list[Caller] = []
 
     def make(path: Path | None = None, **options: Any) -> Caller:
-        callers.append(Caller(request.param(path, **{"timeout_s": PATIENCE_S, **options})))
+        callers.append(Caller(request.param(path, **{"timeout_s": PROMPTLY_S, **options})))
         return callers[-1]
 
     yield make

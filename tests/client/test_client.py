@@ -23,7 +23,7 @@ from enhanced_memory.client.methods import READS, WRITES
 from enhanced_memory.errors import InvalidParams
 from enhanced_memory.settings import Settings
 from memory_client import BlockingMemoryClient, DaemonUnavailable, MemoryClient
-from tests.conftest import PATIENCE_S
+from tests.conftest import PATIENCE_S, PROMPTLY_S
 
 A_READ = "search_nodes"
 A_WRITE = "create_entities"
@@ -167,7 +167,7 @@ def test_a_socket_of_another_user_is_refused_before_anything_is_sent(
     monkeypatch.setattr(wire, "peer_uid", lambda _: os.geteuid() + 54_321)
     with pytest.raises(DaemonUnavailable, match=f"held by user id {os.geteuid() + 54_321}, not by you"):
         connect(server.path).call("ping")
-    assert server.ended.acquire(timeout=PATIENCE_S)
+    assert server.ended.acquire(timeout=PROMPTLY_S)
     assert server.requests == []
 
 
@@ -201,7 +201,7 @@ def test_calls_one_after_another_share_a_connection(listen: Listen, connect: Con
 
 def test_one_asyncio_client_serves_one_event_loop_after_another(listen: Listen) -> None:
     server = listen(faithful)
-    client = MemoryClient(server.path, timeout_s=PATIENCE_S)
+    client = MemoryClient(server.path, timeout_s=PROMPTLY_S)
 
     async def call_together() -> list[Any]:
         return await asyncio.gather(*(client.call(A_READ, {"query": n}) for n in range(20)))
@@ -219,15 +219,15 @@ def test_a_client_that_is_closed_gives_its_connections_back_and_can_be_used_agai
     caller = connect(server.path)
     caller.call("ping")
     caller.close()
-    assert server.ended.acquire(timeout=PATIENCE_S)
+    assert server.ended.acquire(timeout=PROMPTLY_S)
     assert caller.call("ping")["success"]
     assert server.connections == 2
 
 
 def test_a_client_that_is_forgotten_gives_its_connections_back(listen: Listen) -> None:
     server = listen(faithful)
-    BlockingMemoryClient(server.path, timeout_s=PATIENCE_S).call("ping")
-    assert server.ended.acquire(timeout=PATIENCE_S)
+    BlockingMemoryClient(server.path, timeout_s=PROMPTLY_S).call("ping")
+    assert server.ended.acquire(timeout=PROMPTLY_S)
 
 
 def test_a_farewell_on_an_idle_connection_is_not_read_as_the_next_reply(listen: Listen, connect: Connect) -> None:
@@ -236,7 +236,7 @@ def test_a_farewell_on_an_idle_connection_is_not_read_as_the_next_reply(listen: 
     def waiting(server: Any, connection: socket.socket) -> None:
         server.read(connection)
         connection.sendall(wire.encode({"success": True}))
-        goodbye.wait(PATIENCE_S)
+        goodbye.wait(PROMPTLY_S)
         connection.sendall(wire.encode({"success": False, "error": "bye", "code": "shutting_down"}))
         said.set()
         server.read(connection)
@@ -246,7 +246,7 @@ def test_a_farewell_on_an_idle_connection_is_not_read_as_the_next_reply(listen: 
     caller = connect(server.path)
     caller.call("ping")
     goodbye.set()
-    assert said.wait(PATIENCE_S)
+    assert said.wait(PROMPTLY_S)
     assert caller.call(A_READ, {"query": "second"})["asked"] == {"query": "second"}
 
 
@@ -256,18 +256,18 @@ def test_calls_at_the_same_time_use_connections_of_their_own(listen: Listen) -> 
     def sociable(server: Any, connection: socket.socket) -> None:
         request = server.read(connection)
         assert request is not None
-        together.wait(PATIENCE_S)  # nobody is answered before four have asked
+        together.wait(PROMPTLY_S)  # nobody is answered before four have asked
         connection.sendall(wire.encode({"success": True, "asked": request["params"]}))
         server.read(connection)
 
     server = listen(sociable)
 
     async def call_together() -> list[Any]:
-        async with MemoryClient(server.path, timeout_s=PATIENCE_S) as client:
+        async with MemoryClient(server.path, timeout_s=PROMPTLY_S) as client:
             return await asyncio.gather(*(client.call(A_READ, {"query": n}) for n in range(4)))
 
     assert [reply["asked"]["query"] for reply in asyncio.run(call_together())] == [0, 1, 2, 3]
-    with BlockingMemoryClient(server.path, timeout_s=PATIENCE_S) as client:
+    with BlockingMemoryClient(server.path, timeout_s=PROMPTLY_S) as client:
         assert [reply["asked"]["query"] for reply in in_threads(client, 4)] == [0, 1, 2, 3]
 
 
@@ -275,19 +275,19 @@ def test_no_more_connections_are_opened_than_allowed(listen: Listen) -> None:
     server = listen(faithful)
 
     async def call_together() -> list[Any]:
-        async with MemoryClient(server.path, timeout_s=PATIENCE_S, max_connections=2) as client:
+        async with MemoryClient(server.path, timeout_s=PROMPTLY_S, max_connections=2) as client:
             return await asyncio.gather(*(client.call(A_READ, {"query": n}) for n in range(30)))
 
     assert [reply["asked"]["query"] for reply in asyncio.run(call_together())] == list(range(30))
     assert server.connections <= 2
-    with BlockingMemoryClient(server.path, timeout_s=PATIENCE_S, max_connections=2) as client:
+    with BlockingMemoryClient(server.path, timeout_s=PROMPTLY_S, max_connections=2) as client:
         assert [reply["asked"]["query"] for reply in in_threads(client, 30)] == list(range(30))
     assert server.connections <= 4
 
 
 def test_a_forked_child_opens_connections_of_its_own(listen: Listen) -> None:
     server = listen(faithful)
-    with BlockingMemoryClient(server.path, timeout_s=PATIENCE_S) as client:
+    with BlockingMemoryClient(server.path, timeout_s=PROMPTLY_S) as client:
         client.call("ping")
         child = os.fork()
         if child == 0:
@@ -307,14 +307,14 @@ def in_threads(client: BlockingMemoryClient, count: int) -> list[Any]:
     barrier = threading.Barrier(count)
 
     def ask(number: int) -> None:
-        barrier.wait(PATIENCE_S)
+        barrier.wait(PROMPTLY_S)
         replies[number] = client.call(A_READ, {"query": number})
 
     threads = [threading.Thread(target=ask, args=(number,)) for number in range(count)]
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(PATIENCE_S)
+        thread.join(PROMPTLY_S)
     return replies
 
 
@@ -397,7 +397,7 @@ def test_a_kept_connection_that_died_is_replaced_without_sending_twice(listen: L
     server = listen(saying(wire.encode({"success": True})), faithful)
     caller = connect(server.path)
     caller.call("ping")
-    assert server.ended.acquire(timeout=PATIENCE_S)
+    assert server.ended.acquire(timeout=PROMPTLY_S)
     assert caller.call(A_WRITE, {"entities": []})["asked"] == {"entities": []}
     assert [request["method"] for request in server.requests] == ["ping", A_WRITE]
 
@@ -431,7 +431,7 @@ class Late:
     def __call__(self, server: Any, connection: socket.socket) -> None:
         while (request := server.read(connection)) is not None:
             self.asked.set()
-            self.go.wait(PATIENCE_S)
+            self.go.wait(PROMPTLY_S)
             try:
                 connection.sendall(wire.encode({"success": True, "asked": request["params"]}))
             except OSError:
@@ -445,7 +445,7 @@ def test_a_late_reply_is_never_read_as_anothers(listen: Listen, connect: Connect
     with pytest.raises(DaemonUnavailable, match=r"no answer from .* within 0.2 s$"):
         caller.call(A_READ, {"query": "first"})
     late.go.set()
-    assert server.ended.acquire(timeout=PATIENCE_S)
+    assert server.ended.acquire(timeout=PROMPTLY_S)
     assert caller.call(A_READ, {"query": "second"})["asked"] == {"query": "second"}
 
 
@@ -475,7 +475,7 @@ def test_a_request_nobody_reads_is_timed_out(listen: Listen, connect: Connect) -
     done = threading.Event()
 
     def deaf(server: Any, connection: socket.socket) -> None:
-        done.wait(PATIENCE_S)
+        done.wait(PROMPTLY_S)
 
     with pytest.raises(DaemonUnavailable, match=r"within 0.2 s"):
         connect(listen(deaf).path, timeout_s=0.2).call(A_READ, {"query": "x" * 4_000_000})
@@ -485,15 +485,15 @@ def test_a_request_nobody_reads_is_timed_out(listen: Listen, connect: Connect) -
 def test_waiting_for_a_connection_counts_and_says_that_nothing_was_sent(listen: Listen) -> None:
     late = Late()
     server = listen(late)
-    with BlockingMemoryClient(server.path, timeout_s=PATIENCE_S, max_connections=1) as client:
+    with BlockingMemoryClient(server.path, timeout_s=PROMPTLY_S, max_connections=1) as client:
         holder = threading.Thread(target=client.call, args=(A_READ, {"query": "first"}))
         holder.start()
-        assert late.asked.wait(PATIENCE_S)
+        assert late.asked.wait(PROMPTLY_S)
         client._timeout_s = 0.1
         with pytest.raises(DaemonUnavailable, match=r"could not be sent to .* within 0.1 s"):
             client.call(A_WRITE, {})
         late.go.set()
-        holder.join(PATIENCE_S)
+        holder.join(PROMPTLY_S)
     assert [request["method"] for request in server.requests] == [A_READ]
 
 
@@ -523,7 +523,7 @@ def test_a_listener_whose_queue_is_full_is_waited_for(short_folder: Path, connec
         server = threading.Thread(target=answer_the_first_that_asks)
         server.start()
         assert connect(path).call("ping") == {"success": True}
-        server.join(PATIENCE_S)
+        server.join(PROMPTLY_S)
 
 
 def test_a_cancelled_call_takes_its_connection_with_it(listen: Listen) -> None:
@@ -531,9 +531,9 @@ def test_a_cancelled_call_takes_its_connection_with_it(listen: Listen) -> None:
     server = listen(late, faithful)
 
     async def cancel_and_call() -> Any:
-        async with MemoryClient(server.path, timeout_s=PATIENCE_S, max_connections=1) as client:
+        async with MemoryClient(server.path, timeout_s=PROMPTLY_S, max_connections=1) as client:
             cancelled = asyncio.create_task(client.call(A_READ, {"query": "first"}))
-            await asyncio.to_thread(late.asked.wait, PATIENCE_S)
+            await asyncio.to_thread(late.asked.wait, PROMPTLY_S)
             cancelled.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await cancelled
@@ -582,7 +582,7 @@ def test_many_threads_with_one_client_are_all_stored(start_daemon: Callable[...,
     with BlockingMemoryClient(daemon.socket_path) as client:
 
         def store(number: int) -> None:
-            together.wait(PATIENCE_S)
+            together.wait(PROMPTLY_S)
             for step in range(5):
                 reply = client.create_entities([{"name": f"{number}.{step}", "entityType": "n", "observations": []}])
                 assert reply["success"], reply

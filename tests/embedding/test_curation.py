@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 
-from tests.conftest import PATIENCE_S
+from tests.conftest import PROMPTLY_S
 from tests.embedding.conftest import Bag, OpenService, asking
 
 
 def vectors_made(ask: Any, count: int) -> None:
     """Wait until so many observations have vectors."""
-    until = time.monotonic() + PATIENCE_S
+    until = time.monotonic() + PROMPTLY_S
     while ask("get_memory_status").get("vectors", {}).get("done", 0) < count:
         assert time.monotonic() < until, "no vectors were made"
     ask("confirm_entities", entityNames=["nobody"])  # a write behind the last of them: it is committed by now

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from enhanced_memory.service.dispatcher import MemoryDBService
-from tests.conftest import PATIENCE_S
+from tests.conftest import PATIENCE_S, PROMPTLY_S
 from tests.embedding.conftest import Bag, OpenService, asking
 from tests.operations.conftest import Ask
 
@@ -23,7 +23,7 @@ def entity(name: str, *observations: str) -> dict[str, Any]:
 
 def all_made(ask: Ask) -> dict[str, Any]:
     """Wait until every observation has its vector; gives the figures."""
-    until = time.monotonic() + PATIENCE_S
+    until = time.monotonic() + PROMPTLY_S
     figures: dict[str, Any] = {}
     while time.monotonic() < until:
         figures = ask("get_memory_status")["vectors"]
@@ -167,7 +167,7 @@ class Slow(Bag):
 
     def embed(self, texts: Sequence[str]) -> list[bytes]:
         if threading.current_thread().name == "vectors":
-            assert self.may.wait(PATIENCE_S)
+            assert self.may.wait(PROMPTLY_S)
         return super().embed(texts)
 
 
@@ -193,7 +193,7 @@ def test_a_model_that_fails_leaves_the_search_by_words(open_service: OpenService
     service: MemoryDBService = open_service(Broken())
     ask = asking(service)
     ask("create_entities", entities=[entity("Ann", "Ann bought an automobile")])
-    until = time.monotonic() + PATIENCE_S
+    until = time.monotonic() + PROMPTLY_S
     while service.meaning is not None and service.meaning.is_working and time.monotonic() < until:
         pass
     found = ask("search_nodes", query="automobile")

@@ -9,12 +9,12 @@ import time
 import pytest
 
 from enhanced_memory.turns import Turns
-from tests.conftest import PATIENCE_S
+from tests.conftest import PROMPTLY_S
 
 
 def until_waiting(turns: Turns, count: int) -> None:
     """Return when so many wait."""
-    until = time.monotonic() + PATIENCE_S
+    until = time.monotonic() + PROMPTLY_S
     while turns.waiting != count:
         assert time.monotonic() < until
 
@@ -36,7 +36,7 @@ def test_whoever_leaves_and_asks_again_comes_after_those_who_waited() -> None:
     turns.enter(0)
 
     def have_a_turn(number: int) -> None:
-        turns.enter(PATIENCE_S)
+        turns.enter(PROMPTLY_S)
         order.append(number)
         turns.leave()
 
@@ -48,7 +48,7 @@ def test_whoever_leaves_and_asks_again_comes_after_those_who_waited() -> None:
     turns.leave()
     have_a_turn(20)
     for thread in threads:
-        thread.join(PATIENCE_S)
+        thread.join(PROMPTLY_S)
     assert order == list(range(21))
 
 
@@ -59,8 +59,8 @@ def test_no_more_have_a_place_than_there_are() -> None:
     lock, start = threading.Lock(), threading.Barrier(20)
 
     def have_a_turn(number: int) -> None:
-        start.wait(PATIENCE_S)
-        turns.enter(PATIENCE_S)
+        start.wait(PROMPTLY_S)
+        turns.enter(PROMPTLY_S)
         with lock:
             inside.add(number)
             counts.append(len(inside))
@@ -72,7 +72,7 @@ def test_no_more_have_a_place_than_there_are() -> None:
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(PATIENCE_S)
+        thread.join(PROMPTLY_S)
     assert len(counts) == 20
     assert max(counts) <= 3
     assert turns.waiting == 0
@@ -92,11 +92,11 @@ def test_who_gave_up_waiting_takes_no_place() -> None:
 def test_no_more_wait_than_may() -> None:
     turns = Turns(1, 1)
     turns.enter(0)
-    waits = threading.Thread(target=turns.enter, args=(PATIENCE_S,))
+    waits = threading.Thread(target=turns.enter, args=(PROMPTLY_S,))
     waits.start()
     until_waiting(turns, 1)
     with pytest.raises(queue.Full):
-        turns.enter(PATIENCE_S)
+        turns.enter(PROMPTLY_S)
     turns.leave()
-    waits.join(PATIENCE_S)
+    waits.join(PROMPTLY_S)
     assert turns.waiting == 0

@@ -12,7 +12,7 @@ import psutil
 import pytest
 
 from enhanced_memory.settings import Settings
-from tests.conftest import PATIENCE_S
+from tests.conftest import PROMPTLY_S
 
 Answer = Callable[[dict[str, Any]], Awaitable[dict[str, Any]]]
 
@@ -84,4 +84,4 @@ def place(short_folder: Path) -> Iterator[Place]:
     yield place
     for process in (*place.residents(), *place.daemons()):
         process.kill()
-        process.wait(PATIENCE_S)
+        process.wait(PROMPTLY_S)

@@ -18,7 +18,7 @@ import pytest
 from enhanced_memory import wire
 from enhanced_memory.mcp import pump
 from enhanced_memory.settings import Settings
-from tests.conftest import PATIENCE_S
+from tests.conftest import PATIENCE_S, PROMPTLY_S
 from tests.mcp.test_server_process import ANN, MODERN, ROOT, Pipes, command_line, environment, serve
 
 if TYPE_CHECKING:
@@ -144,7 +144,7 @@ def test_a_session_with_a_cancelled_request_ends_with_its_input(place: Place, se
 
     server.input.close()
 
-    assert server.process.wait(PATIENCE_S) == 0, "it waits for an answer that will not come"
+    assert server.process.wait(PROMPTLY_S) == 0, "it waits for an answer that will not come"
 
 
 def test_more_requests_than_may_wait_are_all_answered(place: Place) -> None:
@@ -176,7 +176,7 @@ def test_a_resident_nobody_needs_ends_and_takes_its_socket_away(place: Place) ->
         process.stdin.flush()
         assert process.stdout.readline()
         (resident,) = place.residents()
-    resident.wait(PATIENCE_S)
+    resident.wait(PROMPTLY_S)
 
     assert list(place.folder.glob("s.mcp-*")) == []
     assert process.returncode == 0
@@ -195,7 +195,7 @@ def test_a_resident_whose_socket_somebody_took_away_ends_as_well(place: Place) -
         (resident,) = place.residents()
         for path in place.folder.glob("s.mcp-*"):
             path.unlink()
-    resident.wait(PATIENCE_S)
+    resident.wait(PROMPTLY_S)
 
     assert "Traceback" not in (place.folder / "mcp.log").read_text()
 
@@ -216,7 +216,7 @@ def test_a_resident_that_was_killed_ends_its_sessions_with_a_sentence_and_is_rep
     server = greeted(serve(MODERN))
     (resident,) = place.residents()
     resident.kill()
-    assert server.process.wait(PATIENCE_S) == 1
+    assert server.process.wait(PROMPTLY_S) == 1
     assert "start this program again" in (place.folder / "log").read_text()
 
     assert greeted(serve(MODERN)).call("search_nodes", query="tea")["structuredContent"]["success"] is True
@@ -228,9 +228,9 @@ def test_sigterm_ends_the_resident_at_once_and_in_order(place: Place, serve: Cal
     server = greeted(serve(MODERN))
     (resident,) = place.residents()
     resident.send_signal(signal.SIGTERM)
-    resident.wait(PATIENCE_S)
+    resident.wait(PROMPTLY_S)
 
-    assert server.process.wait(PATIENCE_S) == 1
+    assert server.process.wait(PROMPTLY_S) == 1
     assert list(place.folder.glob("s.mcp-*")) == []
     log = (place.folder / "mcp.log").read_text()
     assert log.rstrip().endswith("ended")
@@ -322,7 +322,7 @@ def test_an_update_is_served_by_a_new_resident_while_the_old_one_finishes_its_se
             assert say(after, listed)["result"]["tools"]
             assert before.stdin
             before.stdin.close()
-            old.wait(PATIENCE_S)
+            old.wait(PROMPTLY_S)
             assert say(after, listed)["result"]["tools"]
             assert place.residents() == [new]
 

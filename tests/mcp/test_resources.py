@@ -14,7 +14,7 @@ from mcp.types import PromptReference, ResourceTemplateReference
 
 from enhanced_memory.client import BlockingMemoryClient
 from enhanced_memory.mcp.app import build
-from tests.conftest import PATIENCE_S
+from tests.conftest import PROMPTLY_S
 from tests.mcp.test_server_process import MODERN, Pipes, serve
 
 if TYPE_CHECKING:
@@ -237,7 +237,7 @@ def test_subscribers_hear_of_changes_after_the_daemon_was_killed(place: Place, s
     subscribed(server, "memory://graph")
     (daemon,) = place.daemons()
     daemon.kill()
-    daemon.wait(PATIENCE_S)
+    daemon.wait(PROMPTLY_S)
     with BlockingMemoryClient(settings=place.settings(), autostart=True) as other:
         assert other.add_observations([{"entityName": "Ann", "contents": ["moved to Graz"]}])["success"]
 

@@ -19,7 +19,7 @@ from mcp.client import Client
 from mcp.client.stdio import StdioServerParameters, stdio_client
 
 from enhanced_memory import __version__
-from tests.conftest import PATIENCE_S
+from tests.conftest import PATIENCE_S, PROMPTLY_S
 
 if TYPE_CHECKING:
     from tests.mcp.conftest import Place
@@ -94,7 +94,7 @@ class Pipes:
         for line in self.output:
             json.loads(line)
         self.output.close()
-        self.process.wait(PATIENCE_S)
+        self.process.wait(PROMPTLY_S)
 
 
 def command_line(place: Place, *flags: str) -> list[str]:
@@ -143,7 +143,7 @@ def test_what_was_created_is_found_after_the_daemon_was_killed_through_the_offic
                 assert created.structured_content["results"][0]["action"] == "created"
                 (daemon,) = place.daemons()
                 daemon.kill()
-                daemon.wait(PATIENCE_S)
+                daemon.wait(PROMPTLY_S)
                 found = await client.call_tool("search_nodes", {"query": "who drinks oolong?"})
                 assert found.structured_content
                 return dict(found.structured_content)
@@ -176,7 +176,7 @@ def test_what_was_created_is_found_after_the_daemon_was_killed_over_bare_pipes(
 
     (daemon,) = place.daemons()
     daemon.kill()
-    daemon.wait(PATIENCE_S)
+    daemon.wait(PROMPTLY_S)
 
     found = json.loads(server.call("search_nodes", query="oolong")["content"][0]["text"])
     assert [result["name"] for result in found["results"]] == ["Ann"]
@@ -189,7 +189,7 @@ def test_a_write_goes_through_after_the_daemon_was_killed(place: Place, serve: S
     assert not server.call("create_entities", entities=ANN)["isError"]
     (daemon,) = place.daemons()
     daemon.kill()
-    daemon.wait(PATIENCE_S)
+    daemon.wait(PROMPTLY_S)
 
     added = server.call("add_observations", observations=[{"entityName": "Ann", "contents": ["lives in Graz"]}])
     assert added["structuredContent"]["results"][0]["addedObservations"] == ["lives in Graz"]
@@ -278,7 +278,7 @@ def test_an_assistant_that_goes_away_without_a_word_leaves_no_trace_in_the_log(
         server.send("tools/list", {}, id=number)
     server.input.close()
 
-    assert server.process.wait(PATIENCE_S) == 0
+    assert server.process.wait(PROMPTLY_S) == 0
     for log in place.folder.glob("*log"):
         assert "Traceback" not in log.read_text()
 
@@ -292,7 +292,7 @@ def test_one_signal_ends_the_server_though_its_input_stays_open(
     server.greet()
     server.process.send_signal(sign)
 
-    assert server.process.wait(PATIENCE_S) == -sign
+    assert server.process.wait(PROMPTLY_S) == -sign
 
 
 def test_version_and_help_answer_without_loading_fastmcp() -> None:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from enhanced_memory.service.dispatcher import MemoryDBService
-from tests.conftest import PATIENCE_S
+from tests.conftest import PROMPTLY_S
 from tests.operations.conftest import Ask
 
 Remember = Callable[..., dict[str, Any]]
@@ -19,7 +19,7 @@ def test_a_write_of_another_client_ends_the_waiting_and_is_told_by_name(ask: Ask
     waiting = threading.Thread(target=lambda: heard.append(ask("wait_for_changes", after=last, timeout_s=25.0)))
     waiting.start()
     remember("Ann", "drinks tea")
-    waiting.join(PATIENCE_S)
+    waiting.join(PROMPTLY_S)
 
     assert heard[0]["changes"] == [{"namespace": "default", "names": ["Ann"]}]
     assert heard[0]["missed"] is False
@@ -78,7 +78,7 @@ def test_the_end_of_the_service_ends_the_waiting(ask: Ask, service: MemoryDBServ
     waiting = threading.Thread(target=lambda: heard.append(ask("wait_for_changes", after=last, timeout_s=25.0)))
     waiting.start()
     service.begin_shutdown()
-    waiting.join(PATIENCE_S)
+    waiting.join(PROMPTLY_S)
 
     assert heard[0]["code"] == "shutting_down"
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from enhanced_memory.service.dispatcher import MemoryDBService
-from tests.conftest import PATIENCE_S
+from tests.conftest import PROMPTLY_S
 
 pytestmark = pytest.mark.process
 
@@ -125,7 +125,7 @@ def test_eight_callers_at_once_all_get_their_own_answers(ask: Ask) -> None:
     start = threading.Barrier(8)
 
     def caller(number: int) -> list[Any]:
-        start.wait(PATIENCE_S)
+        start.wait(PROMPTLY_S)
         return [
             ask("execute_code", code="search_nodes('x')\nresult = n", context_vars={"n": [number, turn]})["result"]
             for turn in range(3)

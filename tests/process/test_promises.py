@@ -18,7 +18,7 @@ import psutil
 import pytest
 
 from enhanced_memory.client import BlockingMemoryClient
-from tests.conftest import PATIENCE_S, Daemon, StartDaemon
+from tests.conftest import PROMPTLY_S, Daemon, StartDaemon
 
 pytestmark = pytest.mark.process
 
@@ -104,7 +104,7 @@ def test_what_was_acknowledged_is_there_after_a_kill_at_that_very_moment(start_d
             thread.start()
         for thread in threads:
             thread.join()
-        daemon.process.wait(PATIENCE_S)
+        daemon.process.wait(PROMPTLY_S)
         daemon = start_daemon()
         reply = daemon.ask("open_nodes", {"names": acknowledged})
         assert reply["missing"] == []

@@ -13,7 +13,7 @@ from typing import Any
 import psutil
 import pytest
 
-from tests.conftest import PATIENCE_S, Daemon, StartDaemon
+from tests.conftest import PROMPTLY_S, Daemon, StartDaemon
 
 pytestmark = pytest.mark.process
 
@@ -177,7 +177,7 @@ def test_none_outlives_the_daemon(start_daemon: StartDaemon, number: int) -> Non
     assert len(processes) == 2
     os.kill(daemon.process.pid, number)
     daemon.process.wait()
-    gone, alive = psutil.wait_procs(processes, timeout=PATIENCE_S)
+    gone, alive = psutil.wait_procs(processes, timeout=PROMPTLY_S)
     assert (len(gone), alive) == (2, [])
 
 

@@ -18,7 +18,6 @@ import pytest
 
 from enhanced_memory.errors import EnhancedMemoryError
 from enhanced_memory.sandbox.supervisor import Supervisor
-from tests.conftest import PATIENCE_S
 from tests.sandbox.conftest import Cell, Sample, samples
 
 pytestmark = [pytest.mark.process, pytest.mark.slow]
@@ -144,7 +143,7 @@ def test_the_supervisor_answers_after_all_attacks(siege: Siege, cell: Cell) -> N
 def test_an_attack_ends_as_it_should_in_time_and_learns_nothing(attack: Sample, siege: Siege) -> None:
     ending = siege.endings[attack.name]
     assert ending.kind in attack.ends.split(", ")
-    assert ending.elapsed_s <= PATIENCE_S
+    assert ending.elapsed_s <= TIMEOUT_S + 1
     assert SECRET not in ending.answer
     assert "ESCAPED" not in ending.answer
     assert str(Path(__file__).parents[2]) not in ending.answer  # no path of the host either

@@ -31,7 +31,7 @@ from enhanced_memory.errors import (
 )
 from enhanced_memory.sandbox import frames, limits
 from enhanced_memory.sandbox.supervisor import Supervisor
-from tests.conftest import PATIENCE_S
+from tests.conftest import PROMPTLY_S
 from tests.hall.test_turns import until_waiting
 from tests.sandbox.conftest import FUNCTIONS, Cell, call
 
@@ -71,7 +71,7 @@ class Gate:
 
     def call(self, name: str, arguments: dict[str, Any]) -> Any:
         self.entered.set()
-        assert self.open.wait(PATIENCE_S)
+        assert self.open.wait(PROMPTLY_S)
         return []
 
 
@@ -179,17 +179,17 @@ def test_one_run_does_not_hold_up_another(cell: Cell) -> None:
     gate = Gate()
     with ThreadPoolExecutor(1) as pool:
         held = pool.submit(cell.run, "search_nodes('x')\nresult = 'held'", call=gate.call)
-        assert gate.entered.wait(PATIENCE_S)
+        assert gate.entered.wait(PROMPTLY_S)
         assert cell.run("result = 1").result == 1
         gate.open.set()
-        assert held.result(PATIENCE_S).result == "held"
+        assert held.result(PROMPTLY_S).result == "held"
 
 
 def test_eight_at_once_all_get_their_own_answer(cell: Cell) -> None:
     start = threading.Barrier(8)
 
     def run(number: int) -> Any:
-        start.wait(PATIENCE_S)
+        start.wait(PROMPTLY_S)
         return cell.run("search_nodes('x')\nresult = n * n", context_vars={"n": number}).result
 
     with ThreadPoolExecutor(8) as pool:
@@ -205,7 +205,7 @@ def test_of_eight_callers_at_once_none_has_a_second_turn_before_all_had_their_fi
         inside.append(arguments["query"])
         if inside.count(arguments["query"]) == 1:
             waited_at = first if arguments["query"].startswith("early") else second
-            waited_at.wait(PATIENCE_S)
+            waited_at.wait(PROMPTLY_S)
             before.append(list(inside))
         return []
 
@@ -218,15 +218,15 @@ def test_of_eight_callers_at_once_none_has_a_second_turn_before_all_had_their_fi
         runs = [pool.submit(caller, f"early {number}", 3) for number in range(4)]
         runs += [pool.submit(caller, f"late {number}", 1) for number in range(4) if until_inside(inside, 4)]
         until_waiting(own_cell.supervisor._places, 4)
-        first.wait(PATIENCE_S)  # the early ones leave and ask again at once
+        first.wait(PROMPTLY_S)  # the early ones leave and ask again at once
         for run in runs:
-            run.result(PATIENCE_S)
+            run.result(PROMPTLY_S)
     assert sorted(before[-1][:8]) == [f"{which} {number}" for which in ("early", "late") for number in range(4)]
 
 
 def until_inside(inside: list[str], count: int) -> bool:
     """True once so many calls were made."""
-    until = time.monotonic() + PATIENCE_S
+    until = time.monotonic() + PROMPTLY_S
     while len(inside) < count:
         assert time.monotonic() < until
     return True
@@ -239,10 +239,10 @@ def test_a_run_beyond_those_that_may_go_on_and_wait_is_refused_as_busy(monkeypat
     cell = Cell(supervisor)
     with ThreadPoolExecutor(1) as pool:
         held = pool.submit(cell.run, "search_nodes('x')", call=gate.call)
-        assert gate.entered.wait(PATIENCE_S)
+        assert gate.entered.wait(PROMPTLY_S)
         assert isinstance(cell.failure("result = 1"), Busy)
         gate.open.set()
-        held.result(PATIENCE_S)
+        held.result(PROMPTLY_S)
     assert cell.run("result = 1").result == 1
     supervisor.close()
 
@@ -253,10 +253,10 @@ def test_a_run_that_waits_too_long_for_a_place_is_refused_as_busy(monkeypatch: p
     cell = Cell(supervisor)
     with ThreadPoolExecutor(1) as pool:
         held = pool.submit(cell.run, "search_nodes('x')", call=gate.call)
-        assert gate.entered.wait(PATIENCE_S)
+        assert gate.entered.wait(PROMPTLY_S)
         assert isinstance(cell.failure("result = 1"), Busy)
         gate.open.set()
-        held.result(PATIENCE_S)
+        held.result(PROMPTLY_S)
     supervisor.close()
 
 
@@ -318,7 +318,7 @@ def test_the_zygote_has_no_environment_and_no_descriptor_of_its_parent(
 def test_a_zygote_that_was_killed_is_replaced(own_cell: Cell) -> None:
     zygote = the_zygote(own_cell)
     zygote.kill()
-    zygote.wait(PATIENCE_S)
+    zygote.wait(PROMPTLY_S)
     assert own_cell.run("result = 1").result == 1
 
 
@@ -326,12 +326,12 @@ def test_a_run_whose_zygote_is_killed_fails_and_the_next_one_works(own_cell: Cel
     zygote, gate = the_zygote(own_cell), Gate()
     with ThreadPoolExecutor(1) as pool:
         held = pool.submit(own_cell.failure, "search_nodes('x')", call=gate.call)
-        assert gate.entered.wait(PATIENCE_S)
+        assert gate.entered.wait(PROMPTLY_S)
         [worker] = zygote.children()
         zygote.kill()
         assert gone([worker])  # the worker dies with it
         gate.open.set()
-        assert isinstance(held.result(PATIENCE_S), Internal)
+        assert isinstance(held.result(PROMPTLY_S), Internal)
     assert own_cell.run("result = 1").result == 1
 
 
@@ -339,11 +339,11 @@ def test_a_worker_that_is_killed_fails_its_run_alone(own_cell: Cell) -> None:
     zygote, gate = the_zygote(own_cell), Gate()
     with ThreadPoolExecutor(1) as pool:
         held = pool.submit(own_cell.failure, "search_nodes('x')", call=gate.call)
-        assert gate.entered.wait(PATIENCE_S)
+        assert gate.entered.wait(PROMPTLY_S)
         [worker] = zygote.children()
         worker.kill()
         gate.open.set()
-        error = held.result(PATIENCE_S)
+        error = held.result(PROMPTLY_S)
     assert isinstance(error, SandboxError)
     assert error.details == {"type": "Died", "signal": signal.SIGKILL}
     assert zygote.is_running()
@@ -353,10 +353,10 @@ def test_closing_ends_the_zygote_and_what_runs_and_takes_no_more(own_cell: Cell)
     zygote, gate = the_zygote(own_cell), Gate()
     with ThreadPoolExecutor(1) as pool:
         held = pool.submit(own_cell.failure, "search_nodes('x')\nwhile True: pass", call=gate.call)
-        assert gate.entered.wait(PATIENCE_S)
+        assert gate.entered.wait(PROMPTLY_S)
         own_cell.supervisor.close()
         gate.open.set()
-        assert isinstance(held.result(PATIENCE_S), ShuttingDown)
+        assert isinstance(held.result(PROMPTLY_S), ShuttingDown)
     assert not zygote.is_running()
     assert isinstance(own_cell.failure("result = 1"), ShuttingDown)
     own_cell.supervisor.close()
@@ -383,7 +383,7 @@ def test_the_zygote_and_its_workers_end_with_a_daemon_that_is_killed() -> None:
 
 def gone(processes: list[psutil.Process]) -> bool:
     """Whether these have ended, or are waited for by nobody, within five seconds."""
-    until = time.monotonic() + PATIENCE_S
+    until = time.monotonic() + PROMPTLY_S
     while time.monotonic() < until:
         if all(not process.is_running() or _is_dead(process) for process in processes):
             return True

@@ -20,7 +20,7 @@ from enhanced_memory import wire
 from enhanced_memory.errors import EnhancedMemoryError
 from enhanced_memory.service.listener import Listener
 from enhanced_memory.settings import Settings
-from tests.conftest import PATIENCE_S
+from tests.conftest import PROMPTLY_S
 
 PING = b'{"method":"ping"}\n'
 PONG = {"success": True, "method": "ping"}
@@ -51,7 +51,7 @@ class Service:
         reply: dict[str, Any] = {"success": True, "method": known["method"]}
         if known["method"] == "wait":
             self.entered.release()
-            assert self.let_go.wait(PATIENCE_S)
+            assert self.let_go.wait(PROMPTLY_S)
         elif known["method"] == "fill":
             reply["filling"] = "x" * known["params"]["bytes"]
         elif known["method"] == "nan":
@@ -71,14 +71,14 @@ class Service:
 
         def wait() -> None:
             self.asked_for.set()
-            assert kept.wait(PATIENCE_S)
+            assert kept.wait(PROMPTLY_S)
 
         self.promises.put(keep)
         return wait
 
     def keep(self) -> None:
         """Answer the oldest `later` that is not answered."""
-        self.promises.get(timeout=PATIENCE_S)()
+        self.promises.get(timeout=PROMPTLY_S)()
 
 
 class Client:
@@ -86,7 +86,7 @@ class Client:
 
     def __init__(self, path: str) -> None:
         self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self.socket.settimeout(PATIENCE_S)
+        self.socket.settimeout(PROMPTLY_S)
         self.socket.connect(path)
         self._lines = self.socket.makefile("rb")
 
@@ -145,7 +145,7 @@ class House:
         if not self.quiet.is_set():
             self.drain()
         self.listener.close()
-        assert self.quiet.wait(PATIENCE_S), "a connection's thread did not end"
+        assert self.quiet.wait(PROMPTLY_S), "a connection's thread did not end"
 
 
 OpenHouse = Callable[..., House]
@@ -187,7 +187,7 @@ def test_an_object_without_a_newline_is_answered_while_the_client_waits(house: H
 def test_the_guides_first_client_reads_its_whole_reply_at_once(house: House) -> None:
     client = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     with client:
-        client.settimeout(PATIENCE_S)
+        client.settimeout(PROMPTLY_S)
         client.connect(house._path)
         client.send(json.dumps({"method": "fill", "params": {"bytes": 4000}}).encode())
         reply = json.loads(client.recv(4096).decode())
@@ -290,7 +290,7 @@ def test_a_reply_may_come_from_another_thread(house: House) -> None:
 def test_what_is_sent_behind_such_a_request_is_answered_behind_it(house: House) -> None:
     client = house.client()
     client.send(LATER % 1 + PING + LATER % 2 + b"junk\n" + LATER % 3)
-    assert house.service.asked_for.wait(PATIENCE_S), "the connection does not wait for the reply it was promised"
+    assert house.service.asked_for.wait(PROMPTLY_S), "the connection does not wait for the reply it was promised"
     for _ in range(3):
         house.service.keep()
     replies = [client.reply() for _ in range(5)]
@@ -307,7 +307,7 @@ def test_a_promised_reply_goes_out_before_the_connection_ends(house: House) -> N
     client = house.client()
     client.send(LATER % 1)
     client.end_sending()
-    assert house.service.asked_for.wait(PATIENCE_S)
+    assert house.service.asked_for.wait(PROMPTLY_S)
     house.service.keep()
     assert client.reply()["id"] == 1
     assert client.has_ended()
@@ -317,7 +317,7 @@ def test_a_promise_is_asked_for_when_its_time_is_over(open_house: OpenHouse) -> 
     house = open_house(operation_timeout_s=1)
     client = house.client()
     client.send(LATER % 1)
-    assert house.service.asked_for.wait(PATIENCE_S), "nobody asked for the reply"
+    assert house.service.asked_for.wait(PROMPTLY_S), "nobody asked for the reply"
     house.service.keep()
     assert client.reply()["id"] == 1
     assert client.ask(PING) == PONG
@@ -342,13 +342,13 @@ def test_a_client_that_never_takes_a_promised_reply_is_parted_with(open_house: O
     client.send(b'{"method":"later","id":1,"params":{"bytes":4194304}}\n')
     house.service.keep()
     house.drain()
-    assert house.quiet.wait(PATIENCE_S), "the connection stays"
+    assert house.quiet.wait(PROMPTLY_S), "the connection stays"
 
 
 def test_a_client_that_left_costs_its_reply_alone(house: House) -> None:
     gone, other = house.client(), house.client()
     gone.send(LATER % 1)
-    keep = house.service.promises.get(timeout=PATIENCE_S)
+    keep = house.service.promises.get(timeout=PROMPTLY_S)
     gone.close()
     other.send(LATER % 2)
     keep()
@@ -423,7 +423,7 @@ def test_a_byte_now_and_then_does_not_extend_the_time_for_a_request(open_house: 
     client.send(b'{"method":"')
     client.socket.settimeout(0.02)
     with contextlib.suppress(BrokenPipeError):
-        for _ in range(int(PATIENCE_S / 0.02)):
+        for _ in range(int(PROMPTLY_S / 0.02)):
             client.send(b"x")
             try:
                 received = client.socket.recv(4096)
@@ -449,7 +449,7 @@ def test_a_client_that_does_not_take_its_reply_is_dropped(open_house: OpenHouse)
     client.send(b'{"method":"fill","params":{"bytes":20000000}}\n' + PING)
     assert other.ask(PING) == PONG
     house.drain()
-    assert house.quiet.wait(PATIENCE_S)
+    assert house.quiet.wait(PROMPTLY_S)
     assert len(client._lines.read()) < 20_000_000
 
 
@@ -459,7 +459,7 @@ def test_a_client_that_does_not_take_its_reply_is_dropped(open_house: OpenHouse)
 def test_a_client_whose_request_takes_long_holds_up_nobody_else(house: House) -> None:
     slow, other = house.client(), house.client()
     slow.send(b'{"method":"wait"}\n')
-    assert house.service.entered.acquire(timeout=PATIENCE_S)
+    assert house.service.entered.acquire(timeout=PROMPTLY_S)
     assert other.ask(PING) == PONG
     house.service.let_go.set()
     assert slow.reply()["success"]
@@ -492,7 +492,7 @@ def test_clients_that_vanish_leave_nothing_behind(house: House) -> None:
     assert house.client().ask(PING) == PONG
     house.service.let_go.set()
     house.drain()
-    assert house.quiet.wait(PATIENCE_S)
+    assert house.quiet.wait(PROMPTLY_S)
     assert house.service.gauges.connections == 0
 
 
@@ -557,7 +557,7 @@ def test_draining_finishes_what_was_begun_and_ends_what_is_idle(house: House) ->
     assert idle.ask(PING) == PONG
     partial.send(b'{"method":"pi')
     busy.send(b'{"method":"wait","id":1}\n')
-    assert house.service.entered.acquire(timeout=PATIENCE_S)
+    assert house.service.entered.acquire(timeout=PROMPTLY_S)
     house.drain()
     assert idle.has_ended()
     assert partial.reply()["code"] == "shutting_down"
@@ -566,13 +566,13 @@ def test_draining_finishes_what_was_begun_and_ends_what_is_idle(house: House) ->
     house.service.let_go.set()
     assert busy.reply() == {"success": True, "method": "wait", "id": 1}
     assert busy.has_ended()
-    assert house.quiet.wait(PATIENCE_S)
+    assert house.quiet.wait(PROMPTLY_S)
 
 
 def test_draining_answers_what_was_sent_before(house: House) -> None:
     client = house.client()
     client.send(b'{"method":"wait"}\n' + PING * 10)
-    assert house.service.entered.acquire(timeout=PATIENCE_S)
+    assert house.service.entered.acquire(timeout=PROMPTLY_S)
     house.drain()
     house.service.let_go.set()
     assert [client.reply()["method"] for _ in range(11)] == ["wait"] + ["ping"] * 10
@@ -585,7 +585,7 @@ def test_closing_cuts_whoever_is_left(house: House) -> None:
     client.socket.recv(1)
     house.drain()
     house.listener.close()
-    assert house.quiet.wait(PATIENCE_S)
+    assert house.quiet.wait(PROMPTLY_S)
 
 
 # ------------------------------------------------------------------------------------------------------- the log

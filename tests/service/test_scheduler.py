@@ -18,7 +18,7 @@ from enhanced_memory.errors import Busy
 from enhanced_memory.service.dispatcher import MemoryDBService
 from enhanced_memory.service.scheduler import Scheduler
 from enhanced_memory.settings import Settings
-from tests.conftest import PATIENCE_S, StartDaemon
+from tests.conftest import PATIENCE_S, PROMPTLY_S, StartDaemon
 
 HOUR_S = 3600.0
 
@@ -160,12 +160,12 @@ def test_the_thread_looks_again_every_ten_minutes_and_ends_when_it_is_told(place
             place.pass_hours(24 * 20)
             return False
         closed.set()
-        return threading.Event.wait(ended, PATIENCE_S)
+        return threading.Event.wait(ended, PROMPTLY_S)
 
     ended = Steps(then)
     scheduler = place.scheduled(ended)
     scheduler.start()
-    assert closed.wait(PATIENCE_S)
+    assert closed.wait(PROMPTLY_S)
     scheduler.close()
     assert waits == [600.0] * 3
     assert place.moved() == {"a"}

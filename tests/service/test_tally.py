@@ -7,7 +7,7 @@ import threading
 import pytest
 
 from enhanced_memory.service.tally import BOUNDS_S, Tally
-from tests.conftest import PATIENCE_S
+from tests.conftest import PATIENCE_S, PROMPTLY_S
 
 
 def test_requests_are_counted_by_operation_and_by_how_they_ended() -> None:
@@ -52,7 +52,7 @@ def test_many_threads_lose_no_request() -> None:
     start = threading.Barrier(8)
 
     def count() -> None:
-        start.wait(PATIENCE_S)
+        start.wait(PROMPTLY_S)
         for _ in range(2_000):
             tally.note("ping", "ok", 0.001)
 

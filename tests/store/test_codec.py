@@ -35,7 +35,7 @@ from enhanced_memory.store.sqlite.codec import (
     observations_of,
 )
 from enhanced_memory.store.sqlite.dictionary import SHIPPED
-from tests.conftest import PATIENCE_S
+from tests.conftest import PROMPTLY_S
 
 DICTIONARIES = {0: b"", 1: SHIPPED, 300: b"Written on a Tuesday by the harbour. " * 20}
 CODECS = [Codec(DICTIONARIES, current) for current in (None, *DICTIONARIES)]
@@ -602,13 +602,13 @@ def test_threads_read_and_write_while_dictionaries_come() -> None:
     together = threading.Barrier(5)
 
     def work(worker: int) -> None:
-        together.wait(PATIENCE_S)
+        together.wait(PROMPTLY_S)
         for turn in range(200):
             data = {"observations": [f"worker {worker} is in turn {turn}"]}
             assert read(codec.encode(data), codec) == data
 
     def add() -> None:
-        together.wait(PATIENCE_S)
+        together.wait(PROMPTLY_S)
         for number in range(2, 50):
             codec.add_dictionary(number, SHIPPED[number:])
             codec.use_dictionary(number)

@@ -17,7 +17,7 @@ from enhanced_memory.store.sqlite.codec import dictionary_of
 from enhanced_memory.store.sqlite.drafts import WORTH_A_PROCESS
 from enhanced_memory.store.sqlite.snapshots import Snapshots
 from enhanced_memory.store.sqlite.store import SQLiteStore
-from tests.conftest import PATIENCE_S
+from tests.conftest import PROMPTLY_S
 from tests.store.conftest import Analyser
 
 Mend = Callable[[Any], Any]
@@ -61,12 +61,12 @@ def create_together(store: SQLiteStore, texts: dict[str, list[str]]) -> list[Bas
     def creating(draft: Draft) -> Callable[[Transaction], Any]:
         return lambda tx: tx.entities.create(draft, Change("created"))
 
-    store.write_later(lambda _: queued.wait(PATIENCE_S), "default", 10.0, lambda *_: None)
+    store.write_later(lambda _: queued.wait(PROMPTLY_S), "default", 10.0, lambda *_: None)
     for name, observations in texts.items():
         draft = Draft(name, "thing", observations)
         store.write_later(creating(draft), "default", 10.0, lambda _, error: told.put(error), [draft])
     queued.set()
-    return [told.get(timeout=PATIENCE_S) for _ in texts]
+    return [told.get(timeout=PROMPTLY_S) for _ in texts]
 
 
 TEXTS = {f"hive {number}": [f"Ann keeps bees in hive {number}", "it stands in Porto"] for number in range(9)}
@@ -102,7 +102,7 @@ def test_a_group_is_stored_and_found_alike_with_help_without_it_and_with_bad_hel
 ) -> None:
     store, helping = opened(mend)
     assert create_together(store, TEXTS) == [None] * len(TEXTS)
-    assert helping.done.get(timeout=PATIENCE_S) == "make ready"
+    assert helping.done.get(timeout=PROMPTLY_S) == "make ready"
     with closing(SQLiteStore(str(tmp_path / "alone.db"), Analyser())) as alone:
         create_together(alone, TEXTS)
         assert stored(store) == stored(alone)
@@ -150,7 +150,7 @@ def test_a_dictionary_of_the_stores_own_words_is_the_same_with_help_and_without(
             while not (rows := each.read(dictionaries, "default", 10.0)):
                 pass
             made.append(rows)
-    assert helping.done.get(timeout=PATIENCE_S) == "train"
+    assert helping.done.get(timeout=PROMPTLY_S) == "train"
     assert made[0] == made[1]
 
 
@@ -182,7 +182,7 @@ def test_a_dictionary_whose_words_were_erased_while_it_was_made_is_not_kept(
     while not (rows := store.read(dictionaries, "default", 10.0)):
         pass
     assert "Quillfeather" in scrubbed[0]
-    assert helping.done.get(timeout=PATIENCE_S) == "train"
+    assert helping.done.get(timeout=PROMPTLY_S) == "train"
     assert [b"Quillfeather" in each for each in rows] == [False]
 
 

@@ -24,7 +24,7 @@ from enhanced_memory.store.sqlite.codec import dictionary_of
 from enhanced_memory.store.sqlite.drafts import WORTH_A_THREAD
 from enhanced_memory.store.sqlite.indexing import entity_and_slot, row_number
 from enhanced_memory.store.sqlite.store import SQLiteStore
-from tests.conftest import PATIENCE_S
+from tests.conftest import PROMPTLY_S
 from tests.store.conftest import Analyser, Run
 
 CREATED = Change("created")
@@ -80,11 +80,11 @@ def test_writers_that_wait_are_committed_together(store: SQLiteStore, write: Run
 
     def hold(tx: Transaction) -> None:
         writer_is_busy.set()
-        assert let_it_go.wait(PATIENCE_S)
+        assert let_it_go.wait(PROMPTLY_S)
 
     holder = threading.Thread(target=write, args=(hold,))
     holder.start()
-    assert writer_is_busy.wait(PATIENCE_S)
+    assert writer_is_busy.wait(PROMPTLY_S)
     threads = [threading.Thread(target=write, args=(create(f"e{n}"),)) for n in range(20)]
     for thread in threads:
         thread.start()
@@ -104,11 +104,11 @@ def test_a_full_queue_answers_busy_at_once(path: str) -> None:
 
     def hold(tx: Transaction) -> None:
         running.set()
-        assert let_go.wait(PATIENCE_S)
+        assert let_go.wait(PROMPTLY_S)
 
     holder = threading.Thread(target=store.write, args=(hold, "default", 10.0))
     holder.start()
-    assert running.wait(PATIENCE_S)
+    assert running.wait(PROMPTLY_S)
     waiting = threading.Thread(target=store.write, args=(create("a"), "default", 10.0))
     waiting.start()
     pause = threading.Event()
@@ -127,11 +127,11 @@ def test_a_write_whose_turn_does_not_come_in_time_is_busy_and_never_runs(store: 
 
     def hold(tx: Transaction) -> None:
         running.set()
-        assert let_go.wait(PATIENCE_S)
+        assert let_go.wait(PROMPTLY_S)
 
     holder = threading.Thread(target=store.write, args=(hold, "default", 10.0))
     holder.start()
-    assert running.wait(PATIENCE_S)
+    assert running.wait(PROMPTLY_S)
     with pytest.raises(Busy):
         store.write(create("late"), "default", 0.05)
     let_go.set()
@@ -382,13 +382,13 @@ def test_a_group_made_ready_together_is_stored_and_found_as_each_by_itself(store
     def later(work: Callable[[Transaction], Any], *drafts: Draft) -> None:
         store.write_later(work, "default", 10.0, lambda _, error: told.put(error), drafts)
 
-    later(lambda _: queued.wait(PATIENCE_S))
+    later(lambda _: queued.wait(PROMPTLY_S))
     later(create("one", *texts), Draft("one", "thing", texts))
     later(create("other", *texts), Draft("other", "thing", texts))
     later(create("otherwise", *texts), Draft("otherwise", "thing", ["nothing of it"]))
     later(create("one of many", *texts), *[Draft("one of many", "thing", texts)] * WORTH_A_THREAD)
     queued.set()
-    assert [told.get(timeout=PATIENCE_S) for _ in range(5)] == [None] * 5
+    assert [told.get(timeout=PROMPTLY_S) for _ in range(5)] == [None] * 5
     found = read(lambda tx: tx.entities.page(0, 9))
     assert len(found) == 5
     assert len({(entity.observations, entity.checksum, entity.original_bytes) for entity in found}) == 1
@@ -404,11 +404,11 @@ def test_a_draft_that_cannot_be_made_ready_fails_in_its_turn_and_takes_nothing_w
     told: queue.SimpleQueue[BaseException | None] = queue.SimpleQueue()
     for name, fact in (("a", "x"), ("b", "half a \ud800 pair"), ("c", "y")):
         if name == "a":
-            store.write_later(lambda _: queued.wait(PATIENCE_S), "default", 10.0, lambda *_: None)
+            store.write_later(lambda _: queued.wait(PROMPTLY_S), "default", 10.0, lambda *_: None)
         drafts = [Draft(name, "thing", [fact])]
         store.write_later(create(name, fact), "default", 10.0, lambda _, error: told.put(error), drafts)
     queued.set()
-    assert [type(told.get(timeout=PATIENCE_S)) for _ in range(3)] == [type(None), UnicodeEncodeError, type(None)]
+    assert [type(told.get(timeout=PROMPTLY_S)) for _ in range(3)] == [type(None), UnicodeEncodeError, type(None)]
     assert [entity.name for entity in read(lambda tx: tx.entities.page(0, 9))] == ["a", "c"]
 
 
@@ -418,12 +418,12 @@ def test_a_draft_made_ready_with_a_dictionary_that_was_dropped_is_packed_anew(st
 
     def drop(tx: Transaction) -> None:
         running.set()
-        assert queued.wait(PATIENCE_S)
+        assert queued.wait(PROMPTLY_S)
         store._codec.use_dictionary(None)
 
     dropping = threading.Thread(target=store.write, args=(drop, "default", 10.0))
     dropping.start()
-    assert running.wait(PATIENCE_S)
+    assert running.wait(PROMPTLY_S)
     creating = threading.Thread(
         target=store.write, args=(create("a", text), "default", 10.0, [Draft("a", "thing", [text])] * WORTH_A_THREAD)
     )
@@ -488,7 +488,7 @@ def test_a_failed_request_of_a_new_namespace_leaves_none_to_the_others_of_its_gr
 
     def hold(_: Transaction) -> None:
         running.set()
-        assert queued.wait(PATIENCE_S)
+        assert queued.wait(PROMPTLY_S)
 
     def fail(tx: Transaction) -> None:
         create("a", "x")(tx)
@@ -500,7 +500,7 @@ def test_a_failed_request_of_a_new_namespace_leaves_none_to_the_others_of_its_gr
 
     holding = threading.Thread(target=store.write, args=(hold, "default", 10.0))
     holding.start()
-    assert running.wait(PATIENCE_S)
+    assert running.wait(PROMPTLY_S)
     waiting = [threading.Thread(target=attempt)]
     waiting.append(threading.Thread(target=store.write, args=(create("a", "y"), "new", 10.0)))
     for depth, thread in enumerate(waiting, start=1):
@@ -594,7 +594,7 @@ def test_the_store_makes_a_dictionary_of_its_own_words_when_it_has_enough(
     else:
         pytest.fail("no dictionary was made")
     assert store._trainer is not None
-    store._trainer.join(PATIENCE_S)
+    store._trainer.join(PROMPTLY_S)
     later = store.write(create("later", facts[0] + " again"), "default", 10.0)
     assert later.stored_bytes < first[0].stored_bytes
     store.close()
@@ -616,7 +616,7 @@ def test_a_store_that_is_never_idle_makes_a_dictionary_as_well(path: str, monkey
             written += 1
         store._open_writer().submit(lambda connection: store.tidy(connection, idle=False), 10.0, alone=True)
         assert store._trainer is not None
-        store._trainer.join(PATIENCE_S)
+        store._trainer.join(PROMPTLY_S)
     store.close()
     with sqlite3.connect(path) as db:
         assert db.execute("SELECT trained_on FROM dictionaries").fetchall() == [(0,), (20,), (80,)]
