@@ -107,7 +107,13 @@ def list_conflicts(
     limit: Annotated[int, Field(ge=1, le=MAX_BATCH, description="Most conflicts.")] = 50,
     cursor: Annotated[Cursor | None, Field(description="next_cursor of the page before.")] = None,
 ) -> ConflictList:
-    """List recorded conflicts with their evidence, oldest first. Raises: InvalidParams: a cursor that is none."""
+    """List recorded conflicts with their evidence, oldest first.
+
+    A pending conflict is resolved, by the strategy outdated, when one of its memories no longer says what it shows, and
+    pending again when both do, after a revert or another branch.
+
+    Raises: InvalidParams: a cursor that is none.
+    """
     after = 0 if cursor is None else number_of(cursor)
     found = ctx.store.conflicts.page(status, after, limit + 1)
     return {

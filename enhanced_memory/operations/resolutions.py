@@ -28,7 +28,7 @@ from enhanced_memory.shapes import (
     Resolved,
     Strategy,
 )
-from enhanced_memory.store.base import Change, Edge, Entity, Finding, Link, Resolution
+from enhanced_memory.store.base import NO_LONGER_SAID, Change, Edge, Entity, Finding, Link, Resolution
 
 if TYPE_CHECKING:
     from enhanced_memory.context import Context
@@ -156,7 +156,7 @@ def reopen_conflict(
     details = ReopeningDetails(exact=True, relations_restored=[], relations_lost=[], kept_observations=[], versions={})
     traces: list[tuple[int, int]] = []
     names: list[str] = []
-    if done.status == "resolved":
+    if "older" in done.undo:
         undoing = _Undoing(ctx, conflict_id, done, {e.id: e for e in _both(ctx, finding)}, details)
         undoing.check(keep_changes)
         traces, names = undoing.carry_out()
@@ -195,11 +195,15 @@ def _named(ctx: Context, number: int | None, data: ConflictData | None) -> tuple
     if data is not None:
         number = ctx.store.conflicts.find(data["entity_id"], data["existing_id"], data["conflict_type"])
     finding = None if number is None else _on_record(ctx, number)
-    if finding is not None and finding.resolution is not None:
+    done = None if finding is None else finding.resolution
+    if data is not None and done is not None and done.strategy == NO_LONGER_SAID:
+        number = finding = done = None  # the caller tells of another one
+    if done is not None:
+        by = "its evidence is no longer there" if done.strategy == NO_LONGER_SAID else f"by {done.strategy}"
         raise VersionConflict(
-            f"conflict {number} is {finding.resolution.status} already, by {finding.resolution.strategy}",
+            f"conflict {number} is {done.status} already, {by}",
             hint="reopen_conflict undoes that",
-            details={"conflict_id": number, "status": finding.resolution.status},
+            details={"conflict_id": number, "status": done.status},
         )
     if finding is not None:
         first, second = (_living(ctx, one) for one in (finding.entity_id, finding.other_id))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple, Protocol, TypeVar
+from typing import Any, Final, NamedTuple, Protocol, TypeVar
 
 T = TypeVar("T")
 
@@ -272,6 +272,10 @@ class Hit(NamedTuple):
     entity_id: int
     slot: int
     score: float
+
+
+NO_LONGER_SAID: Final = "outdated"
+"""Strategy of a conflict that settled itself: one of its entities says nothing of its evidence any more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -733,13 +737,17 @@ class Vectors(Protocol):
 
 
 class Conflicts(Protocol):
-    """Conflicts that were found, each pair and kind once."""
+    """Conflicts that were found, each pair and kind once.
+
+    When a change takes everything out of an entity that a pending conflict shows as evidence, the conflict is resolved
+    in the same transaction, by the strategy `NO_LONGER_SAID`; it is pending again when going back brings it back.
+    """
 
     def record(self, finding: Finding, run: str | None = None) -> int | None:
         """Keep a finding as pending; its number, or that of the one that waits for this pair and kind already.
 
-        None where this pair and kind was decided on, and the evidence is what it was then. `run` names the search of
-        the whole namespace that found it; the last to find it counts.
+        None where a caller decided on this pair and kind, and the evidence is what it was then. `run` names the search
+        of the whole namespace that found it; the last to find it counts.
         """
 
     def of_run(self, run: str, after: int, limit: int) -> list[tuple[int, Finding]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from contextlib import closing
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -296,6 +297,18 @@ def test_what_changed_pages_on_while_a_memory_gets_its_second_version(ask: Any) 
         page = ask("what_changed", since="1h", limit=2, cursor=page["next_cursor"])
         seen += [change["name"] for change in page["changes"]]
     assert seen == ["e0", "e1", "e2", "e3", "e4", "e5", "e4", "e1"]
+
+
+def test_a_branch_that_begins_where_the_entity_was_deleted_is_seen_at_any_later_time(ask: Any, remember: Any) -> None:
+    remember("Ann", "fact")
+    ask("delete_entities", entityNames=["Ann"])
+    ask("memory_revert", entity_name="Ann", version=1)
+    ask("memory_branch", entity_name="Ann", branch_name="idea", from_version=2, checkout=True)
+    later = datetime.now(UTC).isoformat()
+    assert [each["name"] for each in ask("read_graph", as_of=later)["entities"]] == ["Ann"]
+    assert [each["name"] for each in ask("open_nodes", names=["Ann"], as_of=later)["entities"]] == ["Ann"]
+    ask("delete_entities", entityNames=["Ann"])
+    assert ask("read_graph", as_of=datetime.now(UTC).isoformat())["entities"] == []
 
 
 def test_an_entity_on_a_branch_without_changes_was_on_that_branch(

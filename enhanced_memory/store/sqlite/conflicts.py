@@ -1,15 +1,15 @@
 """Conflicts that were found, each pair and kind once, and what was decided about them.
 
-Above it lies the store's transaction.
+Above it lie the store's transaction and its entities, whose changes settle conflicts by themselves.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
-from enhanced_memory.store.base import Finding, Resolution
+from enhanced_memory.store.base import NO_LONGER_SAID, Entity, Finding, Resolution
 from enhanced_memory.store.sqlite.scope import Scope
 
 _FROM = (
@@ -135,8 +135,9 @@ class SQLiteConflicts:
             "SELECT later.id FROM conflicts own JOIN conflicts later ON later.resolved_at > own.resolved_at"
             " AND (later.entity_id IN (own.entity_id, own.conflicting_entity_id)"
             " OR later.conflicting_entity_id IN (own.entity_id, own.conflicting_entity_id))"
-            " WHERE own.id = ? AND later.resolution_status = 'resolved' ORDER BY later.resolved_at DESC",
-            (number,),
+            " WHERE own.id = ? AND later.resolution_status = 'resolved' AND later.strategy <> ?"
+            " ORDER BY later.resolved_at DESC",
+            (number, NO_LONGER_SAID),
         ).fetchone()
         return None if row is None else int(row[0])
 
@@ -144,6 +145,34 @@ class SQLiteConflicts:
         row = self._scope.connection.execute("SELECT undo FROM conflicts WHERE id = ?", (number,)).fetchone()
         found: dict[str, Any] = json.loads(row[0] or "{}")
         return found
+
+
+def settle_outdated(scope: Scope, entity: Entity, contents: Collection[str], other: Callable[[int], Entity]) -> None:
+    """Settle what of the entity's conflicts its new contents no longer bear out; open again what they do once more.
+
+    A pending conflict is outdated when the entity said something of its evidence, and now nothing. One that was
+    outdated is pending when both entities, the other as `other` reads it, say some of it.
+    """
+    rows = scope.connection.execute(
+        "SELECT id, entity_id, conflicting_entity_id, resolution_status, evidence FROM conflicts"
+        " WHERE (entity_id = :entity OR conflicting_entity_id = :entity)"
+        " AND (resolution_status = 'pending' OR strategy = :outdated)",
+        {"entity": entity.id, "outdated": NO_LONGER_SAID},
+    ).fetchall()
+    said, says = set(entity.observations), set(contents) if rows else set()
+    for number, entity_id, other_id, status, kept in rows:
+        ours, theirs = ("new", "existing") if entity_id == entity.id else ("existing", "new")
+        shown = json.loads(kept or "[]")
+        left = {each[theirs] for each in shown if each[ours] in says}
+        if status == "pending" and not left and any(each[ours] in said for each in shown):
+            change: tuple[str | None, ...] = ("resolved", NO_LONGER_SAID, scope.now)
+        elif status != "pending" and not left.isdisjoint(other(other_id if ours == "new" else entity_id).observations):
+            change = ("pending", None, None)
+        else:
+            continue
+        scope.connection.execute(
+            "UPDATE conflicts SET resolution_status = ?, strategy = ?, resolved_at = ? WHERE id = ?", (*change, number)
+        )
 
 
 def _finding(row: tuple[Any, ...]) -> Finding:
@@ -168,8 +197,8 @@ def _still_says(kept: Finding, finding: Finding) -> bool:
     """Whether a conflict on record leaves nothing to record of a finding of the same pair and kind."""
     if kept.resolution is None:
         return True
-    # One of a pair that was made one is found again only if it was brought back since.
-    return kept.resolution.strategy not in ("merge", "branch") and _shown(finding) <= _shown(kept)
+    # One of a pair that was made one, or said something else, is found again only if it was brought back since.
+    return kept.resolution.strategy not in ("merge", "branch", NO_LONGER_SAID) and _shown(finding) <= _shown(kept)
 
 
 def _shown(finding: Finding) -> set[frozenset[str]]:

@@ -25,6 +25,7 @@ from enhanced_memory.store.base import (
     Texts,
 )
 from enhanced_memory.store.sqlite.codec import CorruptBlob
+from enhanced_memory.store.sqlite.conflicts import settle_outdated
 from enhanced_memory.store.sqlite.contents import Packed
 from enhanced_memory.store.sqlite.drafts import Ready, make_ready
 from enhanced_memory.store.sqlite.erasing import owe
@@ -338,6 +339,8 @@ class SQLiteEntities:
         if new_content or anyway:
             _refuse_damaged(entity)
             packed = self._index_difference(entity, name, entity_type, contents)
+            if change.action == "reverted" or not set(entity.observations) <= set(contents):
+                self._settle_conflicts(entity, contents)
             number = self._versions.append(entity, change, entity_type, contents, len(packed.blob), merged)
             wanted |= {**_content_columns(packed, number), "name": name, "entity_type": entity_type}
         if name != entity.name:
@@ -366,6 +369,7 @@ class SQLiteEntities:
         columns |= {"deleted_at": None, "parent_entity_id": None, "conflict_resolution_method": None}
         self._set(entity.id, columns)
         self._index(entity.id, entity.name, entity_type, observations)
+        self._settle_conflicts(entity, observations)
         return self._by_id(entity.id)
 
     def merge_away(self, entity: Entity, change: Change, into: Entity, method: str) -> Entity:
@@ -389,6 +393,7 @@ class SQLiteEntities:
             slots = entity.slots if entity.observations == tip.observations else None
             packed = self._scope.contents.pack(tip.observations, slots)
             self._index(entity.id, entity.name, tip.entity_type, tip.observations, slots)
+        self._settle_conflicts(entity, tip.observations)
         self._see(entity, entity.branch, tip.version)
         self._versions.set_head(entity.id, entity.branch, tip.version)
         columns = {
@@ -404,6 +409,7 @@ class SQLiteEntities:
         _refuse_damaged(entity)
         self._versions.settle(entity)
         packed = self._index_difference(entity, entity.name, tip.entity_type, tip.observations)
+        self._settle_conflicts(entity, tip.observations)
         self._see(entity, branch, tip.version)
         columns = {**_content_columns(packed, tip.version), "entity_type": tip.entity_type}
         self._set(entity.id, {**columns, "current_branch": branch, "updated_at": self._scope.now})
@@ -631,6 +637,9 @@ class SQLiteEntities:
         for place, text in enumerate(entity.observations):
             self._delete_observation(entity, place, text)
         forget_all(self._scope, entity.id)
+
+    def _settle_conflicts(self, entity: Entity, contents: Sequence[str]) -> None:
+        settle_outdated(self._scope, entity, contents, self._by_id)
 
     def _see(self, entity: Entity, branch: str, version: int) -> None:
         """Note which branch reads see from now on, and its newest version."""

@@ -90,8 +90,8 @@ class SQLiteHistory:
 
     def at(self, entity: Entity, instant: str) -> Entity | None:
         """The entity as reads saw it at the instant, or None if it was not there."""
-        branch, past = self._version_at(entity, instant)
-        if past is None or past.action in GONE:
+        branch, past = self._seen_at(entity, instant)
+        if past is None:
             return None
         tier = self._scope.connection.execute(
             "SELECT from_tier FROM tier_transitions WHERE entity_id = ? AND created_at > ? ORDER BY id LIMIT 1",
@@ -151,16 +151,19 @@ class SQLiteHistory:
         ).fetchall()
         return [_note(row) for row in rows]
 
-    def _version_at(self, entity: Entity, instant: str) -> tuple[str, PastVersion | None]:
-        """The branch that reads saw at the instant, and its newest version of then."""
+    def _seen_at(self, entity: Entity, instant: str) -> tuple[str, PastVersion | None]:
+        """The branch that reads saw at the instant, and its newest version of then, if the entity was there."""
         row = self._scope.connection.execute(
             "SELECT branch_name, version_number, created_at FROM checkouts WHERE entity_id = ? AND created_at <= ?"
             " ORDER BY id DESC LIMIT 1",
             (entity.id, instant),
         ).fetchone()
         branch, start, since = row if row is not None else ("main", None, "")
-        number = self._versions.last_on(entity.id, branch, since, instant) or start
-        return branch, None if number is None else self._versions.read(entity, number)
+        number = self._versions.last_on(entity.id, branch, since, instant)
+        if number is None:  # as it was checked out, which only one that is there can be, whatever that version did
+            return branch, None if start is None else self._versions.read(entity, start)
+        past = self._versions.read(entity, number)
+        return branch, None if past is None or past.action in GONE else past
 
 
 def _note(row: tuple[Any, ...]) -> ChangeNote:
