@@ -12,7 +12,7 @@ from typing import Any
 
 import click
 
-from enhanced_memory.cli import output
+from enhanced_memory.cli import hints, output
 from enhanced_memory.cli.session import Command, Session, examples
 
 
@@ -104,7 +104,11 @@ def operations_command(session: Session, method: str | None) -> None:
     """List the daemon's operations with what they do, or explain the one called METHOD."""
     reply = session.ask("describe", {})
     if method is not None:
-        _explain(session, next((item for item in reply["operations"] if item["name"] == method), None))
+        named = {item["name"]: item for item in reply["operations"]}
+        if method not in named:
+            near = hints.meant(method, named)
+            raise click.UsageError(f"there is no operation {method!r}.{near} Without METHOD all are listed")
+        _explain(session, named[method])
     elif session.json:
         output.json_line(reply)
     else:
@@ -118,10 +122,8 @@ def operations_command(session: Session, method: str | None) -> None:
             output.lines(rows)
 
 
-def _explain(session: Session, operation: dict[str, Any] | None) -> None:
+def _explain(session: Session, operation: dict[str, Any]) -> None:
     """Print what one operation does and takes."""
-    if operation is None:
-        raise click.UsageError("there is no such operation; without METHOD all are listed")
     if session.json:
         output.json_line({"success": True, **operation})
         return

@@ -87,23 +87,20 @@ class Summary:
     @property
     def sentence(self) -> str:
         """What went through."""
-        told = [f"{counted(self.conversations, 'conversation', 'conversations')} read"] if self.conversations else []
-        told.append(f"{counted(self.created, 'entity', 'entities')} created")
+        told = []
+        if self.conversations:
+            told.append(f"{output.counted(self.conversations, 'conversation', 'conversations')} read")
+        told.append(f"{output.counted(self.created, 'entity', 'entities')} created")
         if self.updated:
             told.append(f"{self.updated:,} updated")
-        told.append(counted(self.relations, "relation", "relations"))
+        told.append(output.counted(self.relations, "relation", "relations"))
         if self.unchanged:
             told.append(f"{self.unchanged:,} unchanged")
         if self.history:
-            told.append(f"{counted(self.history, 'version', 'versions')} of the history left out")
+            told.append(f"{output.counted(self.history, 'version', 'versions')} of the history left out")
         if self.secrets:
-            told.append(f"{counted(self.secrets, 'secret', 'secrets')} masked")
+            told.append(f"{output.counted(self.secrets, 'secret', 'secrets')} masked")
         return ", ".join(told)
-
-
-def counted(count: int, one: str, many: str) -> str:
-    """A number of things, with the word for them."""
-    return f"{count:,} {one if count == 1 else many}"
 
 
 @click.command(

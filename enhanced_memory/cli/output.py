@@ -37,6 +37,11 @@ def visible(text: object) -> str:
     return str(text).translate(_ESCAPES)
 
 
+def counted(count: int, one: str, many: str) -> str:
+    """A number of things, with the word for them."""
+    return f"{count:,} {one if count == 1 else many}"
+
+
 def moment(time: str) -> str:
     """A time as the daemon tells it; for a person shorter, to the second and without its zone, which is UTC."""
     return time[:19].replace("T", " ") if at_terminal() else time

@@ -258,3 +258,6 @@ def extract_command(
     output.answer(session.json, reply, ("Kind", ">Sure", ">Line", "Fact"), rows)
     if not session.json:
         output.note(_became(reply))
+        if masked := sum(reply["secrets"].values()):
+            sentence = f"{output.counted(masked, 'secret was', 'secrets were')} masked"
+            output.note(f"{sentence}: {', '.join(reply['secrets'])}.")

@@ -22,8 +22,8 @@ from enhanced_memory.mcp.watching import Watch
 from enhanced_memory.settings import Settings
 from enhanced_memory.starting import locks, opened
 
-_LOOK_S = 10.0
-"""Between two looks whether the source is still the one that runs here."""
+_LOOK_S = 5.0
+"""Between two looks whether the source is still the one that runs here, and the socket where pumps look for it."""
 
 _HOLD_S = 1.0
 """How long the end is put off when somebody is just starting a resident."""
@@ -48,6 +48,7 @@ class Reception:
         self._source = fingerprint()
         self._idle: asyncio.TimerHandle | None = None
         self._server: asyncio.Server | None = None
+        self._bound: os.stat_result | None = None
 
     async def run(self, ready: Callable[[], None]) -> None:
         """Serve until the end, or SIGTERM; calls `ready` when the first session can come."""
@@ -61,19 +62,17 @@ class Reception:
             )
         finally:
             os.umask(mask)
-        bound = os.lstat(self._path)
+        self._bound = os.lstat(self._path)
         _log.info("serving assistants at %s", self._path)
         ready()
         self._rest(self._idle_s)
-        watching = asyncio.create_task(self._watch_source())
+        watching = asyncio.create_task(self._watch_for_end())
         try:
             await self._over.wait()
         finally:
             watching.cancel()
             self._server.close()
-            with suppress(OSError):
-                if os.path.samestat(os.lstat(self._path), bound):
-                    os.unlink(self._path)
+            self._take_socket_away()
             for task in (*self._conversations, *self._keepers):
                 task.cancel()
             await asyncio.gather(*self._conversations, *self._keepers, return_exceptions=True)
@@ -147,14 +146,27 @@ class Reception:
                 if not locks(lock):
                     self._rest(_HOLD_S)
                     return
-                os.unlink(self._path)
-        except OSError as error:  # the folder or the socket is gone, so nobody finds us any more
-            _log.warning("the socket cannot be removed: %s", error)
+                self._take_socket_away()
+        except OSError as error:  # the folder is gone, so nobody finds us any more
+            _log.warning("the lock cannot be taken: %s", error)
         self._over.set()
 
-    async def _watch_source(self) -> None:
-        """When the source has changed nobody comes any more: pumps look elsewhere. So end with the last session."""
+    def _take_socket_away(self) -> None:
+        """Remove the socket, unless it is gone or another resident's by now."""
+        if self._is_found():
+            with suppress(OSError):
+                os.unlink(self._path)
+
+    def _is_found(self) -> bool:
+        """Whether who looks for us finds us: our socket is at its path."""
+        try:
+            return self._bound is not None and os.path.samestat(os.lstat(self._path), self._bound)
+        except OSError:
+            return False
+
+    async def _watch_for_end(self) -> None:
+        """When the socket is gone, or the source has changed, nobody comes any more: end with the last session."""
         while True:
             await asyncio.sleep(_LOOK_S)
-            if fingerprint() != self._source:
+            if not self._is_found() or fingerprint() != self._source:
                 self._end_if_alone()

@@ -104,6 +104,7 @@ def test_an_explanation_as_json_is_the_operations_own_schema(run: Run) -> None:
 
 def test_an_operation_that_is_not_there_cannot_be_explained(run: Run) -> None:
     assert run("operations", "other").status == 2
+    assert "Did you mean 'try_out'?" in run("operations", "try_ou").err
 
 
 @pytest.mark.process

@@ -207,6 +207,8 @@ def test_a_conversation_is_extracted_from(run: Run, daemon: Daemon) -> None:
     assert (again.status, again.err) == (0, "1 fact found, and nothing new: known already.\n")
     more = run("extract", "-", "--session", "s1", stdin=talk + b"user: Never use tabs in this repository.\n")
     assert more.err == "2 facts found: 1 new and remembered, 1 known already.\n"
+    secret = run("extract", "-", "--session", "s2", stdin=b"user: I always use the password Zebra99!\n")
+    assert secret.err == "1 fact remembered.\n1 secret was masked: password.\n"
 
 
 @pytest.mark.process

@@ -200,6 +200,20 @@ def test_a_resident_whose_socket_somebody_took_away_ends_as_well(place: Place) -
     assert "Traceback" not in (place.folder / "mcp.log").read_text()
 
 
+def test_a_resident_that_nobody_finds_ends_long_before_it_is_idle_and_leaves_anothers_socket_alone(
+    place: Place,
+) -> None:
+    assert answers(place, HELLO + "\n").returncode == 0
+    (resident,) = place.residents()
+    (path,) = place.folder.glob("s.mcp-*")
+    path.unlink()
+    with socket.socket(socket.AF_UNIX) as another:
+        another.bind(str(path))
+        resident.wait(PROMPTLY_S)
+
+        assert path.exists()
+
+
 def test_a_resident_with_a_session_does_not_end_however_idle_it_is(place: Place, serve: Callable[..., Pipes]) -> None:
     waiting = greeted(serve(MODERN))
     (resident,) = place.residents()
