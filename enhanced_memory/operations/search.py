@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import lru_cache, partial
@@ -269,15 +269,18 @@ def _matching(
     aside = {} if branch is None else _aside(ctx, branch, wanted)
     lines = {number: [_read_line(text) for text in entity.observations] for number, entity in aside.items()}
     unindexed = Counter(token for each in lines.values() for line in each for token in line.counts)
-    terms, match = _looked_up(ctx, asked, unindexed)
+    terms, matches = _looked_up(ctx, asked, unindexed)
     passes = _test(ctx, asked, least)
     hits = []
     if mode != "semantic":
-        hits = _gathered(partial(ctx.store.index.best, match, wanted), read, passes, depth)
+        hits = _met(ctx, matches, wanted, read, passes, depth)
+        if matches and matches[0].all_of:  # whose name has only words that many others have
+            hits = [*_called(ctx, query, wanted), *hits]
     by_meaning = mode == "semantic" or (mode == "hybrid" and not all(is_code(word.text) for word in asked.words))
     vector = _vector(ctx, query, terms) if by_meaning else b""
     if vector:
-        likest = _gathered(partial(ctx.store.vectors.nearest, vector, wanted), read, passes, depth)
+        look = partial(ctx.store.vectors.nearest, vector, wanted)
+        likest = _gathered(look, read, passes, depth, max(ranking.CANDIDATES, 2 * depth))
         likeness = fusion.UNLIKE if hits else fusion.ALONE
         hits += [hit for hit in likest if hit.score >= likeness]
     else:
@@ -359,17 +362,42 @@ def _test(ctx: Context, asked: queries.Query, least: float | None) -> Callable[[
     return passes
 
 
-def _gathered(
-    look: Callable[[int], list[Hit]], read: _Reader, passes: Callable[[_Seen], bool] | None, depth: int
+def _met(
+    ctx: Context,
+    matches: Sequence[Match],
+    wanted: Filter,
+    read: _Reader,
+    passes: Callable[[_Seen], bool] | None,
+    depth: int,
 ) -> list[Hit]:
-    """The best rows of the index, of entities that pass; looked for deeper while fewer than `depth` entities do.
+    """The rows that match, of entities that pass: with each match those that the ones before it leave room for."""
+    hits: list[Hit] = []
+    met: set[int] = set()
+    for match in matches:
+        missing = depth - len(met)
+        if missing <= 0:
+            break
+        rows = 2 * missing if met else max(ranking.CANDIDATES, 2 * depth)
+        hits += _gathered(partial(ctx.store.index.best, match, wanted), read, passes, missing, rows, met)
+        met.update(hit.entity_id for hit in hits)
+    return hits
+
+
+def _gathered(
+    look: Callable[[int], list[Hit]],
+    read: _Reader,
+    passes: Callable[[_Seen], bool] | None,
+    depth: int,
+    rows: int,
+    met: Collection[int] = (),
+) -> list[Hit]:
+    """The best `rows` rows of an index, of entities that pass and were not `met`; more while these are below `depth`.
 
     Where all pass, what is deeper counts for entities that had no row before: large ones, which fill the first look,
     have enough of them, and must not hide the others.
     """
-    rows = max(ranking.CANDIDATES, 2 * depth)
     hits = kept = look(rows)
-    passed: dict[int, bool] = {}
+    passed = dict.fromkeys(met, False)
     while True:
         unknown = {hit.entity_id for hit in hits} - passed.keys()
         if passes is None:
@@ -431,8 +459,20 @@ def _likeness(
     return {place: cosine for place, cosine in zip(places, cosines, strict=True) if cosine is not None}
 
 
-def _looked_up(ctx: Context, asked: queries.Query, unindexed: Mapping[str, int]) -> tuple[list[ranking.Term], Match]:
-    """The terms that score, and what the index is asked for; `unindexed` counts words in what it does not hold."""
+def _called(ctx: Context, query: str, wanted: Filter) -> list[Hit]:
+    """The entities whose whole name is the query, in small or capital letters."""
+    name = query.strip()
+    found = ctx.store.entities.find_many(list(dict.fromkeys((name, name.lower(), name.title(), name.upper()))))
+    return [Hit(entity.id, 0, 0.0) for entity in found.values() if _passes(ctx, entity, wanted)]
+
+
+def _looked_up(
+    ctx: Context, asked: queries.Query, unindexed: Mapping[str, int]
+) -> tuple[list[ranking.Term], list[Match]]:
+    """The terms that score, and what the index is asked for until a page is full.
+
+    `unindexed` counts words in what the index does not hold.
+    """
     index = ctx.store.index
     rows = index.rows()
     typed = list(asked.tokens)[:_MOST_WORDS]
@@ -446,12 +486,18 @@ def _looked_up(ctx: Context, asked: queries.Query, unindexed: Mapping[str, int])
     labels = frozenset(term.token for term in terms if term.is_name)
     if asked.phrases:
         needed = [phrase.tokens for phrase in asked.phrases]
-        return terms, Match(any_of=needed, helpful=[(token,) for token in counts], labels=labels)
+        return terms, [Match(any_of=needed, helpful=[(token,) for token in counts], labels=labels)]
     chosen = ranking.choose_terms(counts, rows)
-    helpful = [(token,) for token in chosen.helpful]
-    if not chosen.needed:
-        return terms, Match(all_of=helpful, labels=labels)
-    return terms, Match(any_of=[(token,) for token in chosen.needed], helpful=helpful, labels=labels)
+    filling = [(token,) for token in chosen.filling]
+    matches = [
+        Match(all_of=several, labels=labels)
+        for size in range(len(filling), 0, -1)
+        for several in itertools.combinations(filling, size)
+    ]
+    if chosen.needed:
+        helpful = [(token,) for token in chosen.helpful]
+        matches.insert(0, Match(any_of=[(token,) for token in chosen.needed], helpful=helpful, labels=labels))
+    return terms, matches
 
 
 def _begun(ctx: Context, asked: queries.Query, known: Sequence[str]) -> list[str]:

@@ -35,10 +35,13 @@ REACH: Final = 2
 COMMON: Final = 0.2
 """Share of all rows above which a token is not looked up while rarer ones remain."""
 
-LOOKED_UP: Final = 3_000
+LOOKED_UP: Final = 1_000
 COUNTED: Final = 20_000
 """Rows an index may have to score for one search, at about 2 microseconds each; and rows it may have to count for the
-tokens that only help to rank, at a twentieth of that."""
+tokens that only help to rank, at a twentieth of that. Scoring 3,000 finds the same, 500 a quarter of a point less."""
+
+FILLING: Final = 3
+"""Tokens at most whose newest rows are taken where those with a needed one do not fill the page."""
 
 TOKENS: Final = 32
 """Tokens looked up at most, the rarest."""
@@ -104,12 +107,13 @@ class Term:
 class Chosen:
     """Tokens to look up: a row must have one of `needed`; these and the `helpful` rank it.
 
-    `needed` is empty when every token is in too many rows: then the newest rows are to be taken that have all of
-    `helpful`.
+    Where these rows do not fill the page, the newest are to be taken that have the `filling`, which are in too many
+    rows to rank them all, the rarest first.
     """
 
     needed: tuple[str, ...]
     helpful: tuple[str, ...]
+    filling: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,16 +242,18 @@ def choose_terms(counts: Mapping[str, Count], rows: int) -> Chosen:
 
     Tokens in more than COMMON of the rows are left out while others remain. Of the TOKENS rarest, those are needed
     whose rows together are no more than LOOKED_UP. Of the others, those help to rank whose rows together are no more
-    than COUNTED; none does when all rows with a needed token are taken anyway.
+    than COUNTED; none does when all rows with a needed token are taken anyway. The FILLING rarest of them fill up.
     """
     known = sorted((count.rows, token) for token, count in counts.items() if count.rows)
     telling = ([each for each in known if each[0] <= COMMON * rows] or known)[:TOKENS]
     needed = _within(LOOKED_UP, telling)
     rest = telling[len(needed) :]
-    if not needed:
-        return Chosen((), tuple(token for _, token in rest))
     helpful = _within(COUNTED, rest) if sum(count for count, _ in needed) > CANDIDATES else []
-    return Chosen(tuple(token for _, token in needed), tuple(token for _, token in helpful))
+    return Chosen(
+        tuple(token for _, token in needed),
+        tuple(token for _, token in helpful),
+        tuple(token for _, token in rest[:FILLING]),
+    )
 
 
 def score(

@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 
+from enhanced_memory.rules.ranking import LOOKED_UP
+
 
 @pytest.fixture(autouse=True)
 def memories(remember: Any) -> None:
@@ -45,6 +47,48 @@ def test_memories_of_many_observations_hide_no_other(ask: Any, remember: Any) ->
         remember(f"small {number}", f"the ferry to Tromsø was late on day {number}")
     found = names(ask("search_nodes", query="ferry to Tromsø", limit=50, detail="names"))
     assert {"large 0", "large 1", *(f"small {number}" for number in range(30))} <= set(found)
+
+
+def crowd(ask: Any, *words: str) -> None:
+    """For each word more memories that have it than are ranked, and as many without any."""
+    for first in range(0, LOOKED_UP + 100, 100):
+        entities = [
+            {"name": f"{word} {number}", "entityType": "thing", "observations": [f"One {word} more, of {number}"]}
+            for word in (*words, "line")
+            for number in range(first, first + 100)
+        ]
+        assert ask("create_entities", entities=entities, check_conflicts=False)["success"]
+
+
+def test_words_that_very_many_memories_have_are_found_though_none_has_two_of_them(ask: Any) -> None:
+    crowd(ask, "ferry", "garden")
+    for query in ("ferry", "ferry garden", "what about a garden, or the ferry?"):
+        found = names(ask("search_nodes", query=query, limit=20))
+        assert len(found) == 20
+        assert all(name.startswith(("ferry", "garden")) for name in found)
+
+
+def test_of_words_that_very_many_memories_have_those_with_several_come_first(ask: Any, remember: Any) -> None:
+    remember("trip", "The ferry leaves behind the garden")
+    crowd(ask, "ferry", "garden", "tower")
+    assert names(ask("search_nodes", query="ferry garden"))[0] == "trip"
+    assert "trip" in names(ask("search_nodes", query="ferry tower garden", limit=1000))
+
+
+def test_an_entity_is_found_by_its_whole_name_though_very_many_have_its_word(ask: Any, remember: Any) -> None:
+    remember("Ferry", "Leaves at eight")
+    crowd(ask, "ferry")
+    for query in ("Ferry", "ferry", " FERRY "):
+        assert names(ask("search_nodes", query=query))[0] == "Ferry"
+    assert "Ferry" not in names(ask("search_nodes", query="ferry", entity_type="person"))
+
+
+def test_a_page_that_rare_words_do_not_fill_is_filled_by_common_ones(ask: Any, remember: Any) -> None:
+    remember("dentist", "The dentist is opposite")
+    crowd(ask, "ferry", "tower")
+    found = names(ask("search_nodes", query="ferry dentist"))
+    assert (found[0], len(found)) == ("dentist", 10)
+    assert all(name.startswith("ferry") for name in found[1:])
 
 
 def test_the_reply_names_the_observations_that_matched(ask: Any) -> None:

@@ -13,6 +13,7 @@ from enhanced_memory.rules.ranking import (
     CALLED,
     CANDIDATES,
     COUNTED,
+    FILLING,
     LOOKED_UP,
     TIES,
     TOKENS,
@@ -206,9 +207,10 @@ def test_a_name_is_a_term_that_is_speaker_or_subject_in_half_of_its_rows() -> No
 
 
 def test_common_tokens_are_looked_up_only_when_there_are_no_others() -> None:
-    assert choose_terms({"a": Count(300), "b": Count(900)}, 1_000).needed == ("a", "b")
+    assert choose_terms({"a": Count(300), "b": Count(600)}, 1_000).needed == ("a", "b")
     assert choose_terms({"a": Count(10), "b": Count(900)}, 1_000).needed == ("a",)
     assert choose_terms({"a": Count(0)}, 1_000) == choose_terms({}, 0)
+    assert choose_terms({"a": Count(10), "b": Count(900)}, 1_000).filling == ()
 
 
 def test_the_rarest_tokens_are_needed_and_the_next_help_to_rank() -> None:
@@ -222,9 +224,11 @@ def test_nothing_helps_to_rank_what_is_taken_anyway() -> None:
     assert (chosen.needed, chosen.helpful) == (("code",), ())
 
 
-def test_when_all_tokens_are_in_too_many_rows_none_is_needed() -> None:
-    chosen = choose_terms({"a": Count(LOOKED_UP + 1), "b": Count(LOOKED_UP + 2)}, 1_000_000)
-    assert (chosen.needed, chosen.helpful) == ((), ("a", "b"))
+def test_tokens_in_too_many_rows_fill_up_the_rarest_first() -> None:
+    common = {token: Count(LOOKED_UP + 5 - number) for number, token in enumerate("abcde"[:FILLING])}
+    chosen = choose_terms({**common, "f": Count(LOOKED_UP + 9)}, 1_000_000)
+    assert (chosen.needed, chosen.helpful, chosen.filling) == ((), (), tuple("abcde"[:FILLING][::-1]))
+    assert choose_terms({**common, "code": Count(1)}, 1_000_000).filling == chosen.filling
 
 
 @given(st.dictionaries(st.text(max_size=3), st.integers(0, 50_000).map(Count), max_size=60), st.integers(0, 100_000))
@@ -232,8 +236,9 @@ def test_what_is_looked_up_stays_within_its_limits(counts: dict[str, Count], row
     chosen = choose_terms(counts, rows)
     assert sum(counts[token].rows for token in chosen.needed) <= LOOKED_UP
     assert len(chosen.needed) + len(chosen.helpful) <= TOKENS
-    assert all(counts[token].rows for token in chosen.needed + chosen.helpful)
-    assert bool(chosen.needed or chosen.helpful) == any(count.rows for count in counts.values())
+    assert all(counts[token].rows for token in chosen.needed + chosen.helpful + chosen.filling)
+    assert bool(chosen.needed or chosen.filling) == any(count.rows for count in counts.values())
+    assert not set(chosen.needed) & set(chosen.filling)
 
 
 @given(st.floats(0, 1), st.floats(-1, 1e6), st.booleans())

@@ -32,28 +32,37 @@ _NO_SCALE = 1_000.0
 _FRESH_S = 60.0
 """How long a word's frequency is believed: counting it means reading all of its rows."""
 
+_GROWN = 0.05
+"""Share by which the index may have grown since: a word that is in all that comes in is soon in most of it."""
+
 _COMMON = 500
 """Rows from which on a frequency is kept; rarer words are counted each time, so that a new word is known at once."""
 
 _KEPT_FREQUENCIES = 50_000
 
+_NEVER = (-math.inf, 0, Frequency(0, 0))
+
 
 class FrequencyCache:
-    """Frequencies of common words for a minute; shared by all transactions of a store."""
+    """Frequencies of common words for a minute; shared by all transactions of a store.
+
+    `rows` is how many rows the index has.
+    """
 
     def __init__(self) -> None:
-        self._known: dict[str, tuple[float, Frequency]] = {}
+        self._known: dict[str, tuple[float, int, Frequency]] = {}
 
-    def get(self, word: str) -> Frequency | None:
-        """The frequency, if it was counted less than a minute ago."""
-        found = self._known.get(word)
-        return found[1] if found is not None and time.monotonic() - found[0] < _FRESH_S else None
+    def get(self, word: str, rows: int) -> Frequency | None:
+        """The frequency, if it was counted less than a minute ago, in an index of about this size."""
+        counted, then, frequency = self._known.get(word, _NEVER)
+        fresh = time.monotonic() - counted < _FRESH_S and abs(rows - then) <= _GROWN * then
+        return frequency if fresh else None
 
-    def put(self, word: str, frequency: Frequency) -> None:
+    def put(self, word: str, rows: int, frequency: Frequency) -> None:
         """Keep a frequency that was just counted."""
         if len(self._known) >= _KEPT_FREQUENCIES:
             self._known.clear()
-        self._known[word] = (time.monotonic(), frequency)
+        self._known[word] = (time.monotonic(), rows, frequency)
 
 
 class SQLiteIndex:
@@ -67,7 +76,8 @@ class SQLiteIndex:
 
     def frequencies(self, words: Sequence[str]) -> dict[str, Frequency]:
         """How often each word occurs; of common words up to a minute old."""
-        found = {word: self._cache.get(word) for word in words}
+        size = self.rows()
+        found = {word: self._cache.get(word, size) for word in words}
         counted: dict[str, dict[str, int]] = {word: {} for word, known in found.items() if known is None}
         if counted:  # FTS5 prepares a statement of its own each time it is asked, so it is asked for all at once
             statement = f"SELECT term, col, doc FROM search_vocabulary WHERE term IN ({marks(len(counted))})"
@@ -77,7 +87,7 @@ class SQLiteIndex:
             # The most in one column: a name that is in many labels and speakers stays as telling as it is.
             frequency = Frequency(max(columns.values(), default=0), columns.get("who", 0))
             if frequency.rows >= _COMMON:
-                self._cache.put(word, frequency)
+                self._cache.put(word, size, frequency)
             found[word] = frequency
         return {word: frequency for word, frequency in found.items() if frequency is not None}
 
