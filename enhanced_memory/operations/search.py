@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -48,6 +49,10 @@ _MOST_ASIDE = 500
 _DEEPER = 8
 _DEEPEST = 10_000
 """Where what only the texts tell leaves too few rows, 8 times as many are asked for, and so many at the most."""
+
+_STEP = 16
+_STEP_BY = 4
+"""Results that are ranked at first, and by how much more next; as many as are judged for a page of ten anyway."""
 
 _RECENT_PAGE = 1_000
 """Entities read at once to find those among the last used that are relevant enough."""
@@ -240,14 +245,36 @@ def _results(
 ) -> list[_Result]:
     """What is found, best first; candidates are read by `read`."""
     if asked.words or asked.phrases or asked.prefixes:
-        found = _matching(ctx, query, asked, wanted, mode, depth, explain, branch, least, read)
+
+        def match(asked: queries.Query, step: int) -> list[_Result]:
+            return _matching(ctx, query, asked, wanted, mode, step, explain, branch, least, read)
+
+        found = _in_steps(partial(match, asked), depth)
         if found or not (asked.phrases and asked.words):
             return found
         loosely = replace(asked, words=asked.words + asked.phrases, phrases=())  # it quotes a title nobody wrote so
-        return _matching(ctx, query, loosely, wanted, mode, depth, explain, branch, least, read)
+        return _in_steps(partial(match, loosely), depth)
     if query.strip() and not asked.filters and not asked.excluded:  # signs alone, which no memory can match
         return []
     return _recent(ctx, wanted, depth, _test(ctx, asked, least))
+
+
+def _in_steps(match: Callable[[int], list[_Result]], depth: int) -> list[_Result]:
+    """The results down to `depth`: those of a few candidates first, then what more candidates add to them.
+
+    Results are judged beside one another, so more candidates may change their order. What an earlier page told must
+    stay where it was, or the next would repeat some and leave out others.
+    """
+    results: list[_Result] = []
+    step = _STEP
+    while True:
+        found = match(step)
+        known = {result.entity.id for result in results}
+        least = results[-1].score if results else math.inf
+        results += [each._replace(score=min(each.score, least)) for each in found if each.entity.id not in known]
+        if len(results) >= depth or len(found) < step:
+            return results
+        step *= _STEP_BY
 
 
 def _matching(
@@ -262,7 +289,7 @@ def _matching(
     least: float | None,
     read: _Reader,
 ) -> list[_Result]:
-    """Entities that match, best first: rows of the index, judged again with the observations around them.
+    """At least `depth` entities that match, best first: rows of the index, judged again with those around them.
 
     The index has what reads see; entities that have `branch` are read whole, as that branch has them.
     """
@@ -273,9 +300,7 @@ def _matching(
     passes = _test(ctx, asked, least)
     hits = []
     if mode != "semantic":
-        hits = _met(ctx, matches, wanted, read, passes, depth)
-        if matches and matches[0].all_of:  # whose name has only words that many others have
-            hits = [*_called(ctx, query, wanted), *hits]
+        hits = [*_called(ctx, query, wanted), *_met(ctx, matches, wanted, read, passes, depth)]
     by_meaning = mode == "semantic" or (mode == "hybrid" and not all(is_code(word.text) for word in asked.words))
     vector = _vector(ctx, query, terms) if by_meaning else b""
     if vector:
@@ -406,7 +431,7 @@ def _gathered(
             found = read(sorted(unknown))
             passed |= {number: number in found and passes(found[number]) for number in unknown}
         enough = sum(passed.values()) >= depth
-        exhausted = len(hits) < rows or rows >= _DEEPEST or (passes is None and not unknown)
+        exhausted = len(hits) < rows or rows >= _DEEPEST
         if enough or exhausted:
             return [hit for hit in kept if passed[hit.entity_id]]
         rows = min(_DEEPER * rows, _DEEPEST)

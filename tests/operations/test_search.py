@@ -47,6 +47,7 @@ def test_memories_of_many_observations_hide_no_other(ask: Any, remember: Any) ->
         remember(f"small {number}", f"the ferry to Tromsø was late on day {number}")
     found = names(ask("search_nodes", query="ferry to Tromsø", limit=50, detail="names"))
     assert {"large 0", "large 1", *(f"small {number}" for number in range(30))} <= set(found)
+    assert len(names(ask("search_nodes", query="ferry to Tromsø", detail="names"))) == 10
 
 
 def crowd(ask: Any, *words: str) -> None:
@@ -89,6 +90,28 @@ def test_a_page_that_rare_words_do_not_fill_is_filled_by_common_ones(ask: Any, r
     found = names(ask("search_nodes", query="ferry dentist"))
     assert (found[0], len(found)) == ("dentist", 10)
     assert all(name.startswith("ferry") for name in found[1:])
+
+
+def test_pages_neither_repeat_nor_leave_out_what_one_large_page_has(ask: Any) -> None:
+    words = ["ferry", "garden", "tower", "river", "market"]
+    entities = [
+        {
+            "name": f"{words[number % 5]} {number}",
+            "entityType": "thing",
+            "observations": [
+                " ".join(words[number * at % 5] for at in range(1, 2 + (number * at) % 7))
+                for at in range(1, 2 + number % 4)
+            ],
+        }
+        for number in range(400)
+    ]
+    assert ask("create_entities", entities=entities, check_conflicts=False)["success"]
+    for query in ("ferry", "garden tower", "the river behind the market"):
+        whole = names(ask("search_nodes", query=query, limit=120))
+        pages = [names(ask("search_nodes", query=query, limit=10, offset=start)) for start in range(0, 120, 10)]
+        assert [name for page in pages for name in page] == whole
+        scores = [each["score"] for each in ask("search_nodes", query=query, limit=120)["results"]]
+        assert scores == sorted(scores, reverse=True)
 
 
 def test_the_reply_names_the_observations_that_matched(ask: Any) -> None:
