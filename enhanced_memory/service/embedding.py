@@ -11,7 +11,7 @@ import logging
 import os
 import threading
 from collections.abc import Callable, Sequence
-from functools import partial
+from functools import lru_cache, partial
 
 from enhanced_memory.embedding.base import Embedder
 from enhanced_memory.errors import EnhancedMemoryError, ReadOnly, ShuttingDown
@@ -23,6 +23,9 @@ _BATCH = 16
 
 _PAGE = 200
 """Entities looked through at once."""
+
+_KEPT = 64
+"""Questions whose vectors are kept: a long page is ranked in steps, and the next page asks the same."""
 
 _TIMEOUT_S = 30.0
 _AGAIN_AFTER_S = 5.0
@@ -43,6 +46,7 @@ class VectorMaker:
         self._load = load
         self._embedder: Embedder | None = None
         self.ready = False
+        self._kept = lru_cache(_KEPT)(self._made)
         self._changed = threading.Event()
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._run, name="vectors", daemon=True)
@@ -55,14 +59,17 @@ class VectorMaker:
 
     def vector(self, text: str) -> bytes:
         """The text's vector. Only when it is ready."""
-        assert self._embedder is not None
-        return self._embedder.embed([text])[0]
+        return self._kept(text)
 
     def close(self) -> None:
         """End the thread; what has no vector yet gets it after the next start."""
         self._closing.set()
         self._changed.set()
         self._thread.join()
+
+    def _made(self, text: str) -> bytes:
+        assert self._embedder is not None
+        return self._embedder.embed([text])[0]
 
     def _run(self) -> None:
         with contextlib.suppress(OSError, AttributeError):  # on Linux a thread may be nice by itself
