@@ -37,22 +37,22 @@ def conflicts_with(
     entity_type: str | None,
     observations: Sequence[str],
     threshold: float,
-    until: float = float("inf"),
+    is_over: Callable[[], bool] = lambda: False,
     looked_for: Sequence[str] | None = None,
 ) -> tuple[list[Conflict], bool]:
     """Memories in conflict with an entity of this name, type and observations, surest first; and whether all is told.
 
     Observations are looked up, or those of `looked_for`; of more than 50 so many that lie evenly among them.
-    What is not looked up by `until` (time.monotonic) is left out.
+    What is not looked up by the time that `is_over` says so is left out.
     """
     found: list[Conflict] = []
     wanted = observations if looked_for is None else looked_for
     owner = owner_of(name, entity_type)
-    pairs, whole = _pairs(ctx, owner, entity_type, _spread(wanted), until)
+    pairs, whole = _pairs(ctx, owner, entity_type, _spread(wanted), is_over)
     for entity, texts in pairs:
         if entity.name == name and entity.namespace == ctx.store.namespace:
             continue
-        if time.monotonic() > until:
+        if is_over():
             whole = False
             break
         verdict = compared(entity, owner, entity_type, observations, threshold, texts)
@@ -93,7 +93,7 @@ def compared(
 
 
 def _pairs(
-    ctx: Context, owner: Owner, entity_type: str | None, observations: Sequence[str], until: float
+    ctx: Context, owner: Owner, entity_type: str | None, observations: Sequence[str], is_over: Callable[[], bool]
 ) -> tuple[list[tuple[Entity, list[tuple[str, str]]]], bool]:
     """Per entity that may be in conflict, its observations worth judging, each with the one it may be against."""
     index = ctx.store.index
@@ -101,7 +101,7 @@ def _pairs(
     asked: list[tuple[str, dict[str, int], list[tuple[int, int]]]] = []
     whole = True
     for observation in observations:
-        if time.monotonic() > until:
+        if is_over():
             whole = False
             break
         often = index.frequencies(rules.looked_up(observation, owner))
@@ -166,7 +166,16 @@ def _observation(entity: Entity | None, slot: int) -> str | None:
 
 
 CHECK_S = 0.05
-"""Seconds within which a check of what was written ends."""
+"""Seconds of the processor within which a check of what was written ends: on a busy machine it finds the same."""
+
+WAIT_S = 1.0
+"""Seconds within which it ends wherever the processor is, or the disk: longer nobody waits for the reply to a write."""
+
+
+def _limit() -> Callable[[], bool]:
+    """What tells whether the time of a check that begins now, in this thread, is over."""
+    worked, waited = time.thread_time() + CHECK_S, time.monotonic() + WAIT_S
+    return lambda: time.thread_time() > worked or time.monotonic() > waited
 
 
 def check_written(
@@ -177,9 +186,9 @@ def check_written(
     What it returns records them as pending and adds them to the results of the reply. What was decided before, on the
     same evidence, is not told again.
     """
-    begun = time.monotonic()
-    found, whole = ctx.read(partial(_conflicts_of, names=names, texts=texts, until=begun + CHECK_S))
-    ctx.service.checks.spend(time.monotonic() - begun)
+    begun = time.thread_time()
+    found, whole = ctx.read(partial(_conflicts_of, names=names, texts=texts, is_over=_limit()))
+    ctx.service.checks.spend(time.thread_time() - begun)
     return partial(_completed, reply=reply, found=found, whole=whole) if found or not whole else None
 
 
@@ -188,7 +197,7 @@ Written = tuple[str, int, list[Conflict]]
 
 
 def _conflicts_of(
-    ctx: Context, names: Sequence[str | None], texts: Sequence[Sequence[str]], until: float
+    ctx: Context, names: Sequence[str | None], texts: Sequence[Sequence[str]], is_over: Callable[[], bool]
 ) -> tuple[dict[int, Written], bool]:
     """Per place in the batch, the conflicts of what was written; and whether there was time for all."""
     found: dict[int, Written] = {}
@@ -196,11 +205,11 @@ def _conflicts_of(
         entity = None if name is None else ctx.store.entities.find(name)
         if entity is None:
             continue
-        if time.monotonic() > until:
+        if is_over():
             return found, False
         context = entity.observations if len(entity.observations) <= _OBSERVATIONS else observations
         conflicts, whole = conflicts_with(
-            ctx, entity.name, entity.entity_type, context, DUPLICATE, until, looked_for=observations
+            ctx, entity.name, entity.entity_type, context, DUPLICATE, is_over, looked_for=observations
         )
         if conflicts:
             found[place] = entity.name, entity.id, conflicts

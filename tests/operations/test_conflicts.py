@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sqlite3
+import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -289,6 +291,34 @@ def test_where_there_is_no_time_for_a_check_the_reply_says_so(ask: Any, service:
     assert (first["conflicts_checked"], "conflicts" in first["results"][0]) == (False, False)
     assert create(ask, "new", "Ann does not like mushrooms", request_id="r1") == first
     assert ask("list_conflicts")["conflicts"] == []
+
+
+def test_a_write_is_told_its_conflicts_also_where_others_have_the_processor(ask: Any) -> None:
+    create(ask, "old", "Ann likes mushrooms")
+    with processor_taken():
+        replies = [create(ask, f"new{number}", "Ann does not like mushrooms") for number in range(5)]
+    assert ["conflicts_checked" in reply for reply in replies] == [False] * 5
+    assert all("old" in {c["existing_entity"] for c in reply["results"][0]["conflicts"]} for reply in replies)
+
+
+@contextmanager
+def processor_taken() -> Iterator[None]:
+    """Another thread works meanwhile, so that this one waits a millisecond each time it let the interpreter go."""
+    before, ended = sys.getswitchinterval(), threading.Event()
+
+    def work() -> None:
+        while not ended.is_set():
+            sum(range(100))
+
+    other = threading.Thread(target=work)
+    sys.setswitchinterval(0.001)
+    other.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        other.join()
+        sys.setswitchinterval(before)
 
 
 def test_what_long_lists_share_is_found_wherever_it_stands(ask: Any, remember: Any) -> None:
