@@ -65,10 +65,11 @@ def test_fifty_clients_with_a_hundred_creates_each_lose_and_double_nothing(start
 def test_a_client_waits_for_code_that_takes_all_the_time_it_was_given(method: str, start_daemon: StartDaemon) -> None:
     daemon = start_daemon()
     endless = "while True: pass"
-    with BlockingMemoryClient(daemon.socket_path, timeout_s=1.0) as client:
-        client.save_skill("endless", endless, "never ends")
+    with BlockingMemoryClient(daemon.socket_path) as patient:
+        assert patient.save_skill("endless", endless, "never ends")["success"]
+    with BlockingMemoryClient(daemon.socket_path, timeout_s=3.0) as client:
         given = {"code": endless} if method == "execute_code" else {"name": "endless"}
-        assert client.call(method, {**given, "timeout_s": 1.0})["code"] == "sandbox_timeout"
+        assert client.call(method, {**given, "timeout_s": 3.0})["code"] == "sandbox_timeout"
 
 
 def test_what_was_acknowledged_is_there_after_a_kill_at_that_very_moment(start_daemon: StartDaemon) -> None:
