@@ -26,7 +26,7 @@ import click
 from enhanced_memory import __version__
 from enhanced_memory.errors import Busy, EnhancedMemoryError, InvalidParams, ServiceError
 from enhanced_memory.registry import operations
-from enhanced_memory.service import systemd
+from enhanced_memory.service import garbage, systemd
 from enhanced_memory.service.dispatcher import MemoryDBService
 from enhanced_memory.service.listener import Listener
 from enhanced_memory.service.lock import database_locked
@@ -116,6 +116,7 @@ def run(settings: Settings) -> None:
                 log.info("%s", service.versions)
                 _say_ready(server, settings)
                 _start_watchdog(service)
+                garbage.collect_when_idle(lambda: service.tally.noted)
                 _load_rest_soon()
                 bell.wait()
         log.info("ending: requests that were begun have %g s", DRAIN_S)
@@ -137,6 +138,7 @@ def _prepare_process(settings: Settings) -> None:
             os.open(os.devnull, os.O_RDWR)
     os.umask(0o077)
     threading.stack_size(_STACK_BYTES)
+    garbage.put_off()
     _give_memory_back()
     wanted = settings.max_connections + _OTHER_DESCRIPTORS
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)

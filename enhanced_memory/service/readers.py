@@ -3,7 +3,7 @@
 Threads of one process take turns at its interpreter, so a machine's other cores lie idle while searches queue, or while
 the writer works out what it is about to write. The processes are forked before the daemon has any thread, which costs
 no import and little memory, and wait for work on a socket pair; when the daemon is gone, however it went, they read the
-end of it and go too.
+end of it and go too. One more does what nobody waits for, and gives way to all others.
 
 Above it lie main, which makes them, and the dispatcher, which asks them; below it the operations and the store.
 """
@@ -16,10 +16,11 @@ import json
 import logging
 import os
 import queue
+import select
 import signal
 import socket
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import IO, Any, Final, NoReturn, cast
 
@@ -29,6 +30,7 @@ from enhanced_memory import wire
 from enhanced_memory.context import Caller, Checks, Context, Service, Upkeep
 from enhanced_memory.errors import Busy
 from enhanced_memory.registry import find
+from enhanced_memory.service import garbage
 from enhanced_memory.service.analyser import WordAnalyser
 from enhanced_memory.settings import Settings
 from enhanced_memory.store.sqlite.snapshots import Snapshots
@@ -41,6 +43,9 @@ _TITLE: Final = "memory-db-reader"
 
 _PATIENCE_S: Final = 5.0
 """How long a search may take there, which is a hundred times what it takes; then the daemon does it itself."""
+
+_GIVES_WAY: Final = 10
+"""Niceness of the process for what nobody waits for: beside busy ones it gets about a tenth of a core."""
 
 _GRACE_S: Final = 1.0
 """How long a process may take beyond the time limit, at which it ends a statement by itself."""
@@ -72,92 +77,31 @@ class _Process:
             os.waitpid(self.pid, 0)
 
 
-class Readers:
-    """`settings.read_processes` processes that read the database. Safe for many threads.
+class _Crew:
+    """Processes that are alike, each of which does one thing at a time. Safe for many threads."""
 
-    To be made before the process has threads, descriptors that must not be shared, or the database open.
-    """
-
-    def __init__(self, settings: Settings) -> None:
-        self._settings = settings
-        self._places = Turns(settings.read_processes)
+    def __init__(self, processes: Sequence[_Process]) -> None:
+        self.alive = len(processes)
+        self._places = Turns(len(processes))
         self._free: queue.SimpleQueue[_Process] = queue.SimpleQueue()
+        for process in processes:
+            self._free.put(process)
         self._lock = threading.Lock()
-        self._alive = 0
-        self._answered = 0
-        if settings.read_processes:
-            find("search_nodes")  # loaded before the fork, so that all share it
-            gc.freeze()
-        lines: list[socket.socket] = []
-        for _ in range(settings.read_processes):
-            ours, theirs = socket.socketpair()
-            lines.append(ours)
-            pid = os.fork()
-            if pid == 0:
-                _become_reader(theirs, settings)
-            theirs.close()
-            self._free.put(_Process(pid, ours, ours.makefile("rb")))
-            self._alive += 1
 
-    def answer(self, caller: Caller, method: str, arguments: Mapping[str, Any], timeout_s: float) -> Answer | None:
-        """What the operation gives for arguments that were checked; None: they cannot tell, and whoever asks has to
-        find out without them.
+    def send(self, line: bytes, timeout_s: float, wait_s: float) -> Callable[[], dict[str, Any] | None] | None:
+        """Send a request to one that is free within `wait_s` seconds; to be done within `timeout_s`.
 
-        Raises: Busy: its turn did not come in time.
+        What is returned waits for the reply, and has the process free again, or given up; call it once. It gives None
+        if the process failed or was given up. None: they are lost. Raises: TimeoutError: none came free.
         """
-        if not self._alive:
+        if not self.alive:
             return None
-        try:
-            self._places.enter(min(timeout_s, self._settings.read_wait_s))
-        except TimeoutError:
-            raise Busy("too many reads are under way", hint="ask again in a moment") from None
-        try:
-            try:
-                process = self._free.get_nowait()
-            except queue.Empty:  # it was lost, and its place was not
-                return None
-            patience_s = min(timeout_s, _PATIENCE_S)
-            request = {"method": method, "arguments": arguments, "namespace": caller.namespace, "timeout_s": patience_s}
-            reply = self._sent(process, wire.encode(request), patience_s)()
-            if reply is None:
-                return None
-            self._answered += 1  # threads may count past one another; it is told, and nothing depends on it
-            return Answer(reply["text"], reply["accessed"])
-        finally:
-            self._places.leave()
-
-    def begin(self, task: str, data: Any, timeout_s: float) -> Callable[[], Any] | None:
-        """Have a process that is idle do a task of the store's, as `store.base.Helpers` says."""
-        if not self._alive:
-            return None
-        line = wire.encode({"task": task, "data": data, "timeout_s": timeout_s})
-        try:
-            self._places.enter(0)
-        except TimeoutError:
-            return None
+        self._places.enter(wait_s)
         try:
             process = self._free.get_nowait()
-        except queue.Empty:
+        except queue.Empty:  # it was lost, and its place was not
             self._places.leave()
             return None
-        receive = self._sent(process, line, timeout_s)
-
-        def collect() -> Any:
-            try:
-                reply = receive()
-                return None if reply is None else reply["made"]
-            finally:
-                self._places.leave()
-
-        return collect
-
-    def told(self) -> dict[str, int]:
-        """processes: how many there are; answered: searches they have answered since the start, about."""
-        return {"processes": self._alive, "answered": self._answered}
-
-    def _sent(self, process: _Process, line: bytes, timeout_s: float) -> Callable[[], dict[str, Any] | None]:
-        """Send it a request. What is returned waits for the reply, and has the process free again, or given up; None:
-        it failed, or was given up."""
         lost: Exception | None = None
         try:
             process.line.settimeout(timeout_s + _GRACE_S)
@@ -167,35 +111,111 @@ class Readers:
 
         def receive() -> dict[str, Any] | None:
             try:
-                if lost is not None:
-                    raise lost
-                answer = process.replies.readline()
-                if not answer.endswith(b"\n"):
-                    raise ConnectionError("it has ended")
-                reply: dict[str, Any] = json.loads(answer)
-                if "bytes" in reply:
-                    reply["text"] = process.replies.read(reply["bytes"])
-                    if len(reply["text"]) != reply["bytes"]:
-                        raise ConnectionError("it has ended")
-            except (OSError, ValueError) as error:  # it is gone, or too slow, or does not answer in JSON
-                log.warning("reading process %d is given up: %s", process.pid, error or type(error).__name__)
-                with self._lock:
-                    self._alive -= 1
-                process.end()
-                return None
-            self._free.put(process)
-            return None if reply.get("failed") else reply
+                return self._received(process, lost)
+            finally:
+                self._places.leave()
 
         return receive
 
+    def _received(self, process: _Process, lost: Exception | None) -> dict[str, Any] | None:
+        try:
+            if lost is not None:
+                raise lost
+            answer = process.replies.readline()
+            if not answer.endswith(b"\n"):
+                raise ConnectionError("it has ended")
+            reply: dict[str, Any] = json.loads(answer)
+            if "bytes" in reply:
+                reply["text"] = process.replies.read(reply["bytes"])
+                if len(reply["text"]) != reply["bytes"]:
+                    raise ConnectionError("it has ended")
+        except (OSError, ValueError) as error:  # it is gone, or too slow, or does not answer in JSON
+            log.warning("reading process %d is given up: %s", process.pid, error or type(error).__name__)
+            with self._lock:
+                self.alive -= 1
+            process.end()
+            return None
+        self._free.put(process)
+        return None if reply.get("failed") else reply
+
     def close(self) -> None:
         """End them all; nobody must be asking."""
-        self._alive = 0
+        self.alive = 0
         while True:
             try:
                 self._free.get_nowait().end()
             except queue.Empty:
                 return
+
+
+class Readers:
+    """`settings.read_processes` processes that read the database, and a patient one. Safe for many threads.
+
+    To be made before the process has threads, descriptors that must not be shared, or the database open.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._wait_s = settings.read_wait_s
+        self._answered = 0
+        if settings.read_processes:
+            find("search_nodes")  # loaded before the fork, so that all share it
+            gc.freeze()
+        self._quick = _Crew([_started(settings, niceness=0) for _ in range(settings.read_processes)])
+        self._patient = _Crew([_started(settings, _GIVES_WAY)] if settings.read_processes else [])
+
+    def answer(self, caller: Caller, method: str, arguments: Mapping[str, Any], timeout_s: float) -> Answer | None:
+        """What the operation gives for arguments that were checked; None: they cannot tell, and whoever asks has to
+        find out without them.
+
+        Raises: Busy: its turn did not come in time.
+        """
+        patience_s = min(timeout_s, _PATIENCE_S)
+        request = {"method": method, "arguments": arguments, "namespace": caller.namespace, "timeout_s": patience_s}
+        try:
+            receive = self._quick.send(wire.encode(request), patience_s, min(timeout_s, self._wait_s))
+        except TimeoutError:
+            raise Busy("too many reads are under way", hint="ask again in a moment") from None
+        reply = None if receive is None else receive()
+        if reply is None:
+            return None
+        self._answered += 1  # threads may count past one another; it is told, and nothing depends on it
+        return Answer(reply["text"], reply["accessed"])
+
+    def begin(self, task: str, data: Any, timeout_s: float, *, patiently: bool = False) -> Callable[[], Any] | None:
+        """Have a process that is idle do a task of the store's, as `store.base.Helpers` says."""
+        crew = self._patient if patiently else self._quick
+        try:
+            receive = crew.send(wire.encode({"task": task, "data": data, "timeout_s": timeout_s}), timeout_s, 0)
+        except TimeoutError:
+            return None
+        if receive is None:
+            return None
+
+        def collect() -> Any:
+            reply = receive()
+            return None if reply is None else reply["made"]
+
+        return collect
+
+    def told(self) -> dict[str, int]:
+        """processes: how many answer searches; answered: searches they have answered since the start, about."""
+        return {"processes": self._quick.alive, "answered": self._answered}
+
+    def close(self) -> None:
+        """End them all; nobody must be asking."""
+        self._quick.close()
+        self._patient.close()
+
+
+def _started(settings: Settings, niceness: int) -> _Process:
+    """A process that waits for work, forked from this one."""
+    ours, theirs = socket.socketpair()
+    pid = os.fork()
+    if pid == 0:
+        os.nice(niceness)
+        _become_reader(theirs, settings)
+    theirs.close()
+    return _Process(pid, ours, ours.makefile("rb"))
 
 
 def _become_reader(line: socket.socket, settings: Settings) -> NoReturn:
@@ -233,7 +253,16 @@ def _serve(line: socket.socket, settings: Settings) -> None:
         upkeep=cast(Upkeep, None),
     )
     snapshots: Snapshots | None = None
-    for request in line.makefile("rb"):
+    since_collected = 0
+    requests = line.makefile("rb")
+    while True:
+        if since_collected >= garbage.WORTH and not select.select([line], [], [], garbage.IDLE_S)[0]:
+            gc.collect()
+            since_collected = 0
+        request = requests.readline()
+        if not request:
+            return
+        since_collected += 1
         asked = json.loads(request)
         reply: dict[str, Any] = {"failed": True}
         text = b""

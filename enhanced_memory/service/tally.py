@@ -62,11 +62,14 @@ class Tally:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._figures: dict[str, Figures] = {}
+        self.noted = 0
+        """How many requests there were."""
 
     def note(self, method: str, code: str, took_s: float) -> None:
         """One request has ended, with `ok` or its error's code, after so many seconds."""
         step = 0 if took_s <= _FASTEST_S else min(_LAST, math.ceil(math.log2(took_s / _FASTEST_S) * _STEPS))
         with self._lock:
+            self.noted += 1
             figures = self._figures.get(method)
             if figures is None:
                 figures = self._figures[method] = Figures()

@@ -29,9 +29,10 @@ class Analyser(Protocol):
 class Helpers(Protocol):
     """Processes beside ours that have the same database open for reading; given to the store by whoever runs them."""
 
-    def begin(self, task: str, data: Any, timeout_s: float) -> Callable[[], Any] | None:
+    def begin(self, task: str, data: Any, timeout_s: float, *, patiently: bool = False) -> Callable[[], Any] | None:
         """Have one that is idle do a task of the store's own, within `timeout_s` seconds; `data` is JSON data.
 
+        With `patiently` it is one that has nothing else to do, and gives way to whatever somebody waits for.
         What is returned waits for what came of it, None if nothing did; call it once. None: none is idle.
         Raises: ValueError: it is no JSON data.
         """

@@ -31,7 +31,7 @@ class Helping:
         self._mend = mend
         self.done: queue.SimpleQueue[str] = queue.SimpleQueue()
 
-    def begin(self, task: str, data: Any, timeout_s: float) -> Callable[[], Any] | None:
+    def begin(self, task: str, data: Any, timeout_s: float, *, patiently: bool = False) -> Callable[[], Any] | None:
         sent = json.loads(json.dumps(data))
         made = self._mend(json.loads(json.dumps(Snapshots(self._path, Analyser()).do(task, sent, timeout_s))))
         self.done.put(task)

@@ -40,7 +40,8 @@ class Snapshots:
         self._clock = Clock(utc_now)
         self._frequencies = FrequencyCache()
         self._signs = Signs()
-        self._dictionaries: tuple[int, int] | None = None
+        self._codec = Codec()
+        self._dictionaries: set[int] | None = None
         self.accessed: list[int] = []
 
     def read(self, work: Callable[[Transaction], T], namespace: str, timeout_s: float) -> T:
@@ -84,11 +85,13 @@ class Snapshots:
         return dictionary.train(self.read(partial(sample, entities), "", timeout_s)).decode("latin-1")
 
     def _know_dictionaries(self) -> None:
-        """Begin anew with the dictionaries of this snapshot if one was made or dropped since the last."""
-        found = self._connection.execute("SELECT count(*), max(id) FROM dictionaries").fetchone()
-        if found != self._dictionaries:
-            codec = Codec()
-            load_dictionaries(self._connection, codec)
-            self._contents = Contents(codec)
+        """Take in the dictionaries that were made since the last snapshot; begin anew if one was dropped."""
+        found = {number for (number,) in self._connection.execute("SELECT id FROM dictionaries")}
+        if found == self._dictionaries:
+            return
+        if self._dictionaries is None or not found >= self._dictionaries:
+            self._codec = Codec()
+            self._contents = Contents(self._codec)
             self._rows = Rows(self._contents)
-            self._dictionaries = found
+        load_dictionaries(self._connection, self._codec)
+        self._dictionaries = found

@@ -799,8 +799,8 @@ class SQLiteStore:
             log.warning("no dictionary was made: %s", error)
 
     def _trained(self, entities: int) -> bytes:
-        """The dictionary, made by a helping process if one is idle: it would hold up every write for half a second."""
-        collect = None if self._helpers is None else self._helpers.begin(TRAIN, entities, _TRAINING_S)
+        """The dictionary, made by a helping process if there is one: it would hold up all others for half a second."""
+        collect = None if self._helpers is None else self._helpers.begin(TRAIN, entities, _TRAINING_S, patiently=True)
         made = None if collect is None else collect()
         if made is None:
             return dictionary.train(self.read(partial(sample, entities), "", _TRAINING_S))
