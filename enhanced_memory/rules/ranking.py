@@ -14,8 +14,9 @@ from __future__ import annotations
 
 import math
 import re
+from bisect import bisect_right
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 from typing import Final, NamedTuple
@@ -158,7 +159,7 @@ class Strip(NamedTuple):
     `whole` is the key of the session, or the entity, that they are part of; it may have several strips.
     """
 
-    whole: object
+    whole: Hashable
     places: Sequence[Place]
 
 
@@ -338,8 +339,8 @@ def tie_break(relevance: float, age_days: float, pinned: bool) -> float:
 
 def _within(limit: int, counted: Sequence[tuple[int, str]]) -> Sequence[tuple[int, str]]:
     """As many of the first (rows, token) pairs as have no more than `limit` rows together."""
-    totals = accumulate(count for count, _ in counted)
-    return counted[: sum(total <= limit for total in totals)]
+    totals = list(accumulate(count for count, _ in counted))
+    return counted[: bisect_right(totals, limit)]
 
 
 def pooled(ranked: Sequence[Match], observations: int) -> float:

@@ -266,8 +266,8 @@ def _analysed(chunk: str) -> _Chunk:
     if chunk in _ACRONYMS:
         return _Chunk((chunk.lower(),), (), (chunk.lower(),))
     if chunk.isascii() and chunk.isalpha() and (chunk.islower() or chunk.istitle()):  # most words, in short
-        word = (stem(chunk[:MAX_TOKEN].lower()),)
-        return _Chunk(() if chunk.lower() in STOP_WORDS else word, (), word)
+        root = (stem(chunk[:MAX_TOKEN].lower()),)
+        return _Chunk(() if chunk.lower() in STOP_WORDS else root, (), root)
     if chunk.isascii() and chunk.isdigit():
         number = (chunk[:MAX_TOKEN],)
         return _Chunk(number, (), number)
