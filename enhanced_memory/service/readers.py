@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import io
 import json
 import logging
 import os
@@ -19,6 +20,7 @@ import queue
 import select
 import signal
 import socket
+import struct
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -39,16 +41,22 @@ from enhanced_memory.turns import Turns
 log = logging.getLogger(__name__)
 
 _TITLE: Final = "memory-db-reader"
+_PATIENT_TITLE: Final = "memory-db-helper"
 """What lists of processes show, so that who looks for the daemon finds one."""
 
 _PATIENCE_S: Final = 5.0
-"""How long a search may take there, which is a hundred times what it takes; then the daemon does it itself."""
+_LONG_PATIENCE_S: Final = 60.0
+"""How long a search may take there, which is a hundred times what it takes; then the daemon does it itself. And what
+nobody waits for."""
 
 _GIVES_WAY: Final = 10
 """Niceness of the process for what nobody waits for: beside busy ones it gets about a tenth of a core."""
 
 _GRACE_S: Final = 1.0
 """How long a process may take beyond the time limit, at which it ends a statement by itself."""
+
+_REPLY_BYTES: Final = 64 * 1024
+"""Read of a reply at once: all of most."""
 
 
 @dataclass(frozen=True)
@@ -88,8 +96,8 @@ class _Crew:
             self._free.put(process)
         self._lock = threading.Lock()
 
-    def send(self, line: bytes, timeout_s: float, wait_s: float) -> Callable[[], dict[str, Any] | None] | None:
-        """Send a request to one that is free within `wait_s` seconds; to be done within `timeout_s`.
+    def send(self, line: bytes, wait_s: float) -> Callable[[], dict[str, Any] | None] | None:
+        """Send a request to one that is free within `wait_s` seconds.
 
         What is returned waits for the reply, and has the process free again, or given up; call it once. It gives None
         if the process failed or was given up. None: they are lost. Raises: TimeoutError: none came free.
@@ -104,7 +112,6 @@ class _Crew:
             return None
         lost: Exception | None = None
         try:
-            process.line.settimeout(timeout_s + _GRACE_S)
             process.line.sendall(line)
         except OSError as error:
             lost = error
@@ -160,8 +167,10 @@ class Readers:
         if settings.read_processes:
             find("search_nodes")  # loaded before the fork, so that all share it
             gc.freeze()
-        self._quick = _Crew([_started(settings, niceness=0) for _ in range(settings.read_processes)])
-        self._patient = _Crew([_started(settings, _GIVES_WAY)] if settings.read_processes else [])
+        self._quick = _Crew([_started(settings, _TITLE, _PATIENCE_S) for _ in range(settings.read_processes)])
+        self._patient = _Crew(
+            [_started(settings, _PATIENT_TITLE, _LONG_PATIENCE_S, _GIVES_WAY)] if settings.read_processes else []
+        )
 
     def answer(self, caller: Caller, method: str, arguments: Mapping[str, Any], timeout_s: float) -> Answer | None:
         """What the operation gives for arguments that were checked; None: they cannot tell, and whoever asks has to
@@ -172,7 +181,7 @@ class Readers:
         patience_s = min(timeout_s, _PATIENCE_S)
         request = {"method": method, "arguments": arguments, "namespace": caller.namespace, "timeout_s": patience_s}
         try:
-            receive = self._quick.send(wire.encode(request), patience_s, min(timeout_s, self._wait_s))
+            receive = self._quick.send(wire.encode(request), min(timeout_s, self._wait_s))
         except TimeoutError:
             raise Busy("too many reads are under way", hint="ask again in a moment") from None
         reply = None if receive is None else receive()
@@ -185,7 +194,7 @@ class Readers:
         """Have a process that is idle do a task of the store's, as `store.base.Helpers` says."""
         crew = self._patient if patiently else self._quick
         try:
-            receive = crew.send(wire.encode({"task": task, "data": data, "timeout_s": timeout_s}), timeout_s, 0)
+            receive = crew.send(wire.encode({"task": task, "data": data, "timeout_s": timeout_s}), 0)
         except TimeoutError:
             return None
         if receive is None:
@@ -207,24 +216,28 @@ class Readers:
         self._patient.close()
 
 
-def _started(settings: Settings, niceness: int) -> _Process:
-    """A process that waits for work, forked from this one."""
+def _started(settings: Settings, title: str, patience_s: float, niceness: int = 0) -> _Process:
+    """A process that waits for work, forked from this one; one that has not answered after `patience_s` is lost."""
     ours, theirs = socket.socketpair()
     pid = os.fork()
     if pid == 0:
         os.nice(niceness)
-        _become_reader(theirs, settings)
+        _become_reader(theirs, settings, title)
     theirs.close()
-    return _Process(pid, ours, ours.makefile("rb"))
+    # The kernel's own limit: that of Python would make three calls of one, and each lets the interpreter go.
+    limit = struct.pack("ll", int(patience_s + _GRACE_S), 0)
+    ours.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, limit)
+    ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, limit)
+    return _Process(pid, ours, io.BufferedReader(ours.makefile("rb", buffering=0), _REPLY_BYTES))
 
 
-def _become_reader(line: socket.socket, settings: Settings) -> NoReturn:
+def _become_reader(line: socket.socket, settings: Settings, title: str) -> NoReturn:
     """The life of a forked process: answer what comes on `line` until its end. It must not return to the daemon's."""
     status = 1
     try:
         for number in (signal.SIGINT, signal.SIGTERM):  # they are for the daemon, whose end we see
             signal.signal(number, signal.SIG_IGN)
-        setproctitle(_TITLE)
+        setproctitle(title)
         null = os.open(os.devnull, os.O_RDWR)
         for descriptor in (0, 1):
             os.dup2(null, descriptor)
