@@ -16,15 +16,15 @@ import io
 import json
 import logging
 import os
-import queue
 import select
 import signal
 import socket
 import struct
 import threading
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import IO, Any, Final, NoReturn, cast
+from typing import Any, Final, NoReturn, cast
 
 from setproctitle import setproctitle
 
@@ -55,6 +55,9 @@ _GIVES_WAY: Final = 10
 _GRACE_S: Final = 1.0
 """How long a process may take beyond the time limit, at which it ends a statement by itself."""
 
+_AHEAD: Final = 2
+"""Requests that a process may have been sent at once: one to work on, and the next."""
+
 _REPLY_BYTES: Final = 64 * 1024
 """Read of a reply at once: all of most."""
 
@@ -67,92 +70,158 @@ class Answer:
     accessed: list[int]
 
 
-@dataclass(frozen=True)
 class _Process:
-    """One of them, and the line to it."""
+    """One of them, and the line to it, on which replies come in the order of the requests. Safe for many threads."""
 
-    pid: int
-    line: socket.socket
-    replies: IO[bytes]
+    def __init__(self, pid: int, line: socket.socket) -> None:
+        self.load = 0
+        """Requests that were sent and have no reply yet, one that takes all of it counting as _AHEAD; the crew's."""
+        self._pid = pid
+        self._line = line
+        self._replies = io.BufferedReader(line.makefile("rb", buffering=0), _REPLY_BYTES)
+        self._turns: deque[threading.Lock] = deque()
+        self._lock = threading.Lock()
+
+    def send(self, line: bytes) -> Callable[[], dict[str, Any]]:
+        """Send a request. What is returned waits for its reply; call it once, since the next ones wait for it.
+
+        It raises: OSError, ValueError: the process is gone, or too slow, or does not answer in JSON.
+        """
+        turn = threading.Lock()
+        turn.acquire()
+        with self._lock:
+            if not self._turns:
+                turn.release()
+            self._turns.append(turn)
+            try:
+                self._line.sendall(line)
+            except OSError:  # so that whoever waits for it learns it
+                self._shut()
+
+        def receive() -> dict[str, Any]:
+            turn.acquire()
+            try:
+                return self._received()
+            except BaseException:
+                self._shut()
+                raise
+            finally:
+                with self._lock:
+                    self._turns.popleft()
+                    if self._turns:
+                        self._turns[0].release()
+
+        return receive
+
+    def _received(self) -> dict[str, Any]:
+        answer = self._replies.readline()
+        if not answer.endswith(b"\n"):
+            raise ConnectionError("it has ended")
+        reply: dict[str, Any] = json.loads(answer)
+        if "bytes" in reply:
+            reply["text"] = self._replies.read(reply["bytes"]) or b""
+            if len(reply["text"]) != reply["bytes"]:
+                raise ConnectionError("it has ended")
+        return reply
+
+    def _shut(self) -> None:
+        with contextlib.suppress(OSError):
+            self._line.shutdown(socket.SHUT_RDWR)
 
     def end(self) -> None:
-        """Have it end, whatever it is doing, and leave nothing of it."""
-        self.replies.close()
-        self.line.close()
+        """Have it end, whatever it is doing, and leave nothing of it; nobody must be waiting for a reply."""
+        self._replies.close()
+        self._line.close()
         with contextlib.suppress(ProcessLookupError):
-            os.kill(self.pid, signal.SIGKILL)
+            os.kill(self._pid, signal.SIGKILL)
         with contextlib.suppress(ChildProcessError):
-            os.waitpid(self.pid, 0)
+            os.waitpid(self._pid, 0)
 
 
 class _Crew:
-    """Processes that are alike, each of which does one thing at a time. Safe for many threads."""
+    """Processes that are alike, each of which does one thing after the other. Safe for many threads.
+
+    A busy one is sent _AHEAD requests at once: it need not wait until a thread of ours has its turn to send the next.
+    """
 
     def __init__(self, processes: Sequence[_Process]) -> None:
-        self.alive = len(processes)
-        self._places = Turns(len(processes))
-        self._free: queue.SimpleQueue[_Process] = queue.SimpleQueue()
-        for process in processes:
-            self._free.put(process)
+        self._processes = list(processes)
+        self._places = Turns(len(processes) * _AHEAD)
         self._lock = threading.Lock()
 
-    def send(self, line: bytes, wait_s: float) -> Callable[[], dict[str, Any] | None] | None:
-        """Send a request to one that is free within `wait_s` seconds.
+    @property
+    def alive(self) -> int:
+        """How many are not lost."""
+        return len(self._processes)
 
-        What is returned waits for the reply, and has the process free again, or given up; call it once. It gives None
-        if the process failed or was given up. None: they are lost. Raises: TimeoutError: none came free.
+    def send(self, line: bytes, wait_s: float) -> Callable[[], dict[str, Any] | None] | None:
+        """Send a request to the one with the least to do, waiting up to `wait_s` seconds until it is not too much.
+
+        What is returned waits for the reply; call it once. It gives None if the process failed, and gives up one that
+        is lost. None: all are lost. Raises: TimeoutError: all had too much to do.
         """
         if not self.alive:
             return None
         self._places.enter(wait_s)
-        try:
-            process = self._free.get_nowait()
-        except queue.Empty:  # it was lost, and its place was not
-            self._places.leave()
-            return None
-        lost: Exception | None = None
-        try:
-            process.line.sendall(line)
-        except OSError as error:
-            lost = error
+        return self._sent(line, 1)
 
-        def receive() -> dict[str, Any] | None:
+    def send_to_idle(self, line: bytes) -> Callable[[], dict[str, Any] | None] | None:
+        """Send a request to one that has nothing to do, and nothing else until it is done; None: there is none."""
+        for taken in range(_AHEAD):
             try:
-                return self._received(process, lost)
-            finally:
-                self._places.leave()
+                self._places.enter(0)
+            except TimeoutError:
+                self._leave(taken)
+                return None
+        return self._sent(line, _AHEAD)
 
-        return receive
-
-    def _received(self, process: _Process, lost: Exception | None) -> dict[str, Any] | None:
-        try:
-            if lost is not None:
-                raise lost
-            answer = process.replies.readline()
-            if not answer.endswith(b"\n"):
-                raise ConnectionError("it has ended")
-            reply: dict[str, Any] = json.loads(answer)
-            if "bytes" in reply:
-                reply["text"] = process.replies.read(reply["bytes"])
-                if len(reply["text"]) != reply["bytes"]:
-                    raise ConnectionError("it has ended")
-        except (OSError, ValueError) as error:  # it is gone, or too slow, or does not answer in JSON
-            log.warning("reading process %d is given up: %s", process.pid, error or type(error).__name__)
-            with self._lock:
-                self.alive -= 1
-            process.end()
+    def _sent(self, line: bytes, load: int) -> Callable[[], dict[str, Any] | None] | None:
+        with self._lock:
+            process = min(self._processes, key=lambda process: process.load, default=None)
+            if process is None or process.load + load > _AHEAD:  # one was lost, and its places were not
+                process = None
+            else:
+                process.load += load
+        if process is None:
+            self._leave(load)
             return None
-        self._free.put(process)
-        return None if reply.get("failed") else reply
+        receive = process.send(line)
+
+        def received() -> dict[str, Any] | None:
+            try:
+                reply = receive()
+            except (OSError, ValueError) as error:
+                self._give_up(process, load, error)
+                return None
+            else:
+                with self._lock:
+                    process.load -= load
+                return None if reply.get("failed") else reply
+            finally:
+                self._leave(load)
+
+        return received
+
+    def _give_up(self, process: _Process, load: int, error: Exception) -> None:
+        with self._lock:
+            process.load -= load
+            if process in self._processes:
+                log.warning("a process beside us is given up: %s", error or type(error).__name__)
+                self._processes.remove(process)
+            unused = not process.load
+        if unused:
+            process.end()
+
+    def _leave(self, places: int) -> None:
+        for _ in range(places):
+            self._places.leave()
 
     def close(self) -> None:
         """End them all; nobody must be asking."""
-        self.alive = 0
-        while True:
-            try:
-                self._free.get_nowait().end()
-            except queue.Empty:
-                return
+        with self._lock:
+            processes, self._processes = self._processes, []
+        for process in processes:
+            process.end()
 
 
 class Readers:
@@ -192,11 +261,8 @@ class Readers:
 
     def begin(self, task: str, data: Any, timeout_s: float, *, patiently: bool = False) -> Callable[[], Any] | None:
         """Have a process that is idle do a task of the store's, as `store.base.Helpers` says."""
-        crew = self._patient if patiently else self._quick
-        try:
-            receive = crew.send(wire.encode({"task": task, "data": data, "timeout_s": timeout_s}), 0)
-        except TimeoutError:
-            return None
+        line = wire.encode({"task": task, "data": data, "timeout_s": timeout_s})
+        receive = (self._patient if patiently else self._quick).send_to_idle(line)
         if receive is None:
             return None
 
@@ -228,7 +294,7 @@ def _started(settings: Settings, title: str, patience_s: float, niceness: int = 
     limit = struct.pack("ll", int(patience_s + _GRACE_S), 0)
     ours.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, limit)
     ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, limit)
-    return _Process(pid, ours, io.BufferedReader(ours.makefile("rb", buffering=0), _REPLY_BYTES))
+    return _Process(pid, ours)
 
 
 def _become_reader(line: socket.socket, settings: Settings, title: str) -> NoReturn:
