@@ -64,7 +64,10 @@ def found(reply: dict[str, Any]) -> list[str]:
 
 
 def readers_of(daemon: Daemon) -> list[psutil.Process]:
-    return [each for each in psutil.Process(daemon.process.pid).children() if each.name() == "memory-db-reader"]
+    children = psutil.Process(daemon.process.pid).children()
+    while not all(each.name().startswith("memory-db-") for each in children):  # they take their names as they begin
+        pass
+    return [each for each in children if each.name() == "memory-db-reader"]
 
 
 def test_clients_that_search_at_once_each_find_what_they_have_just_written(start_daemon: StartDaemon) -> None:
