@@ -32,20 +32,29 @@ def put_off() -> None:
     gc.set_threshold(young, middle, _NEVER)
 
 
-def collect_when_idle(requests: Callable[[], int]) -> None:
-    """Start a thread that collects when there were WORTH requests since the last time and none for IDLE_S.
+class IdleCollections:
+    """Collects when there were WORTH requests since the last time and none since the last look.
 
     `requests` tells how many there were so far.
     """
 
-    def look() -> None:
-        collected = before = 0
+    def __init__(self, requests: Callable[[], int]) -> None:
+        self._requests = requests
+        self._collected = self._before = 0
+
+    def start(self) -> None:
+        """Look every IDLE_S from now on, in a thread that ends with the process."""
+        threading.Thread(target=self._run, name="garbage", daemon=True).start()
+
+    def _run(self) -> None:
         while True:
             time.sleep(IDLE_S)
-            now = requests()
-            if now == before and now - collected >= WORTH:
-                gc.collect()
-                collected = now
-            before = now
+            self.look()
 
-    threading.Thread(target=look, name="garbage", daemon=True).start()
+    def look(self) -> None:
+        """Collect if it is time to."""
+        now = self._requests()
+        if now == self._before and now - self._collected >= WORTH:
+            gc.collect()
+            self._collected = now
+        self._before = now

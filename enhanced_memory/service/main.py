@@ -116,7 +116,7 @@ def run(settings: Settings) -> None:
                 log.info("%s", service.versions)
                 _say_ready(server, settings)
                 _start_watchdog(service)
-                garbage.collect_when_idle(lambda: service.tally.noted)
+                garbage.IdleCollections(lambda: service.tally.noted).start()
                 _load_rest_soon()
                 bell.wait()
         log.info("ending: requests that were begun have %g s", DRAIN_S)

@@ -70,6 +70,12 @@ def readers_of(daemon: Daemon) -> list[psutil.Process]:
     return [each for each in children if each.name() == "memory-db-reader"]
 
 
+def helper_of(daemon: Daemon) -> psutil.Process:
+    readers = readers_of(daemon)
+    (helper,) = (each for each in psutil.Process(daemon.process.pid).children() if each not in readers)
+    return helper
+
+
 def test_clients_that_search_at_once_each_find_what_they_have_just_written(start_daemon: StartDaemon) -> None:
     daemon = start_daemon()
 
@@ -219,3 +225,22 @@ def test_a_dictionary_made_meanwhile_is_known_to_them(start_daemon: StartDaemon)
             assert (results[0]["name"], "error" in results[0]) == (name, False)
 
     at_once(daemon, work)
+
+
+def test_what_nobody_waits_for_is_done_by_a_process_that_gives_way(start_daemon: StartDaemon) -> None:
+    daemon = start_daemon()
+    helper, readers = helper_of(daemon), readers_of(daemon)
+    assert helper.nice() > max(each.nice() for each in readers) == psutil.Process(daemon.process.pid).nice()
+    before = helper.cpu_times().user
+    entities = [
+        {
+            "name": f"note {number}",
+            "entityType": "note",
+            "observations": [f"kettle {number} whistles in room {number * 7}"],
+        }
+        for number in range(2_000)  # enough for a dictionary, and for it to take a while
+    ]
+    for start in range(0, len(entities), 500):
+        daemon.ask("create_entities", {"entities": entities[start : start + 500], "check_conflicts": False})
+    while helper.cpu_times().user == before:
+        pass
