@@ -519,6 +519,8 @@ def _looked_up(
         for size in range(len(filling), 0, -1)
         for several in itertools.combinations(filling, size)
     ]
+    if chosen.others:
+        matches.append(Match(any_of=[(token,) for token in chosen.others], labels=labels, newest=True))
     if chosen.needed:
         helpful = [(token,) for token in chosen.helpful]
         matches.insert(0, Match(any_of=[(token,) for token in chosen.needed], helpful=helpful, labels=labels))

@@ -34,7 +34,7 @@ REACH: Final = 2
 """Observations on either side of a candidate that are scored with it; 1 costs two points of recall, 3 gains none."""
 
 COMMON: Final = 0.2
-"""Share of all rows above which a token is not looked up while rarer ones remain."""
+"""Share of all rows above which a token only fills up while rarer ones remain."""
 
 LOOKED_UP: Final = 1_000
 COUNTED: Final = 20_000
@@ -42,7 +42,7 @@ COUNTED: Final = 20_000
 tokens that only help to rank, at a twentieth of that. Scoring 3,000 finds the same, 500 a quarter of a point less."""
 
 FILLING: Final = 3
-"""Tokens at most whose newest rows are taken where those with a needed one do not fill the page."""
+"""Tokens at most whose newest rows, those with several first, are taken where rarer ones do not fill the page."""
 
 TOKENS: Final = 32
 """Tokens looked up at most, the rarest."""
@@ -109,12 +109,13 @@ class Chosen:
     """Tokens to look up: a row must have one of `needed`; these and the `helpful` rank it.
 
     Where these rows do not fill the page, the newest are to be taken that have the `filling`, which are in too many
-    rows to rank them all, the rarest first.
+    rows to rank them all, the rarest first; and then the newest that have any of the `others`.
     """
 
     needed: tuple[str, ...]
     helpful: tuple[str, ...]
     filling: tuple[str, ...]
+    others: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -241,19 +242,21 @@ def weigh(
 def choose_terms(counts: Mapping[str, Count], rows: int) -> Chosen:
     """Which tokens to look up, so that an index scores few rows, and among them those with the rarest tokens.
 
-    Tokens in more than COMMON of the rows are left out while others remain. Of the TOKENS rarest, those are needed
-    whose rows together are no more than LOOKED_UP. Of the others, those help to rank whose rows together are no more
-    than COUNTED; none does when all rows with a needed token are taken anyway. The FILLING rarest of them fill up.
+    Of the TOKENS rarest, those are needed whose rows together are no more than LOOKED_UP. Of the others, those help to
+    rank whose rows together are no more than COUNTED; none does when all rows with a needed token are taken anyway.
+    Tokens in more than COMMON of the rows are neither while others remain. Of all that are not needed, the FILLING
+    rarest fill up first.
     """
-    known = sorted((count.rows, token) for token, count in counts.items() if count.rows)
-    telling = ([each for each in known if each[0] <= COMMON * rows] or known)[:TOKENS]
+    known = sorted((count.rows, token) for token, count in counts.items() if count.rows)[:TOKENS]
+    telling = [each for each in known if each[0] <= COMMON * rows] or known
     needed = _within(LOOKED_UP, telling)
-    rest = telling[len(needed) :]
-    helpful = _within(COUNTED, rest) if sum(count for count, _ in needed) > CANDIDATES else []
+    helpful = _within(COUNTED, telling[len(needed) :]) if sum(count for count, _ in needed) > CANDIDATES else []
+    rest = tuple(token for _, token in known[len(needed) :])
     return Chosen(
         tuple(token for _, token in needed),
         tuple(token for _, token in helpful),
-        tuple(token for _, token in rest[:FILLING]),
+        rest[:FILLING],
+        rest[FILLING:],
     )
 
 

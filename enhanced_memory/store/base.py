@@ -235,13 +235,15 @@ class Match:
     """What the index is asked: rows with any of `any_of`, or with all of `all_of`; `helpful` only add to the rank.
 
     Each is a sequence of phrases, a phrase a sequence of words that follow one another. The words in `labels` are
-    looked for in names, types and speakers alone.
+    looked for in names, types and speakers alone. `newest` asks for the newest rows instead of the best, as `all_of`
+    always does.
     """
 
     any_of: Sequence[Sequence[str]] = ()
     all_of: Sequence[Sequence[str]] = ()
     helpful: Sequence[Sequence[str]] = ()
     labels: frozenset[str] = frozenset()
+    newest: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -683,7 +685,7 @@ class Index(Protocol):
         """How many rows the index holds, about."""
 
     def best(self, match: Match, wanted: Filter, limit: int) -> list[Hit]:
-        """The `limit` best rows, best first, the newest of equals; for `all_of`, the newest that match, unranked."""
+        """The `limit` best rows, best first, the newest of equals; for `all_of` and `newest`, the newest, unranked."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -114,6 +114,32 @@ def test_pages_neither_repeat_nor_leave_out_what_one_large_page_has(ask: Any) ->
         assert scores == sorted(scores, reverse=True)
 
 
+def test_words_that_stand_in_a_large_share_of_the_memories_fill_the_page_behind_rarer_ones(
+    ask: Any, remember: Any
+) -> None:
+    for number in range(30):
+        remember(f"note {number}", f"The {'ferry' if number % 3 else 'tower'} is late on day {number}")
+    remember("grazing", "A zebra was seen")
+    found = names(ask("search_nodes", query="ferry zebra"))
+    assert (found[0], len(found)) == ("grazing", 10)
+    assert all(int(name.removeprefix("note ")) % 3 for name in found[1:])
+
+
+def test_words_that_only_another_namespace_has_hide_no_memory_that_has_a_common_one(ask: Any) -> None:
+    def create(namespace: str, *texts: str) -> None:
+        entities = [{"name": text, "entityType": "thing", "observations": [f"One {text}"]} for text in texts]
+        assert ask("create_entities", namespace, entities=entities, check_conflicts=False)["success"]
+
+    create("default", *(f"ferry {number}" for number in range(12)))
+    rare = "zebra giraffe okapi gazelle"
+    create("elsewhere", *rare.split())
+    assert len(names(ask("search_nodes", query="ferry zebra"))) == 10
+    for namespace, text, times in (("elsewhere", rare, LOOKED_UP), ("default", "ferry", LOOKED_UP + 100)):
+        lines = [f"{text} {number}" for number in range(times)]
+        ask("create_entities", namespace, entities=[{"name": text, "entityType": "thing", "observations": lines}])
+    assert len(names(ask("search_nodes", query=f"ferry {rare}"))) == 10
+
+
 def test_the_reply_names_the_observations_that_matched(ask: Any) -> None:
     result = ask("search_nodes", query="green tea")["results"][0]
     assert result["observations"][result["matches"][0]["index"]] == "Caroline prefers green tea"

@@ -206,11 +206,11 @@ def test_a_name_is_a_term_that_is_speaker_or_subject_in_half_of_its_rows() -> No
     assert [term.is_name for term in terms] == [True, False]
 
 
-def test_common_tokens_are_looked_up_only_when_there_are_no_others() -> None:
+def test_common_tokens_only_fill_up_unless_there_are_no_others() -> None:
     assert choose_terms({"a": Count(300), "b": Count(600)}, 1_000).needed == ("a", "b")
-    assert choose_terms({"a": Count(10), "b": Count(900)}, 1_000).needed == ("a",)
     assert choose_terms({"a": Count(0)}, 1_000) == choose_terms({}, 0)
-    assert choose_terms({"a": Count(10), "b": Count(900)}, 1_000).filling == ()
+    chosen = choose_terms({"a": Count(10), "b": Count(900)}, 1_000)
+    assert (chosen.needed, chosen.helpful, chosen.filling) == (("a",), (), ("b",))
 
 
 def test_the_rarest_tokens_are_needed_and_the_next_help_to_rank() -> None:

@@ -128,7 +128,7 @@ class SQLiteIndex:
         return [weight * scale for weight in _WEIGHTS]
 
     def best(self, match: Match, wanted: Filter, limit: int) -> list[Hit]:
-        """The `limit` best rows, best first and the newest of equals; for `all_of`, the newest that match, unranked."""
+        """The `limit` best rows, best first, the newest of equals; for `all_of` and `newest`, the newest, unranked."""
         expression = _expression(match)
         if not expression:
             return []
@@ -136,7 +136,7 @@ class SQLiteIndex:
         parts, values = ([], []) if is_everything(self._scope, wanted) else conditions(self._scope, wanted)
         joined = f" CROSS JOIN entities ON entities.id = {ENTITY_OF_ROW}" if parts else ""
         matching = f"FROM search_index{joined} WHERE {' AND '.join(['search_index MATCH ?', *parts])}"
-        if match.all_of:
+        if match.all_of or match.newest:
             return [Hit(*entity_and_slot(row), 0.0) for row in self._newest(matching, [expression, *values], limit)]
         # Many rows have equal scores: met from the newest on, none of them takes another's place among the best.
         # The inner statement keeps its order, with a limit that is none, until its rows are compared.
