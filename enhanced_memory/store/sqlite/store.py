@@ -520,16 +520,14 @@ class SQLiteStore:
         self._index_queue.flush(connection)
 
     def check_files(self, connection: Connection) -> None:
-        """Note how far the log goes, for the next start to compare.
+        """Whether the database's file and its log are those that were opened.
 
-        Raises: ReadOnly: the database's file or its log was removed or replaced by another since it was opened.
-        Whoever starts next would not find what is written from now on. What lies in a log that was removed is brought
-        into the database's file first, so that nothing acknowledged is lost.
+        Raises: ReadOnly: one was removed or replaced by another. Whoever starts next would not find what is written
+        from now on. What lies in a log that was removed is brought into the database's file first, so that nothing
+        acknowledged is lost.
         """
         path = self._displaced()
         if path is None:
-            if self._mark is not None:
-                self._mark.note()
             return
         if path != self._path:
             with suppress(sqlite3.Error):
@@ -538,6 +536,11 @@ class SQLiteStore:
             f"{path} was removed or replaced while the daemon had it open, so nothing more is written",
             hint="reading goes on; put the file back, or take a backup and stop the daemon, which starts anew",
         )
+
+    def committed(self) -> None:
+        """Note how far the log goes, for the next start to compare."""
+        if self._mark is not None:
+            self._mark.note()
 
     def _displaced(self) -> str | None:
         """The path of the database or its log at which another file lies than the one that was opened, or none."""

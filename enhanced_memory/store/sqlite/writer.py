@@ -40,7 +40,10 @@ class Chores(Protocol):
         """Write what the requests of the transaction gathered, before it commits."""
 
     def check_files(self, connection: Connection) -> None:
-        """Whether what was committed lies where the next start looks for it. Raises: ReadOnly: no longer."""
+        """Whether what is written lies where the next start looks for it. Raises: ReadOnly: no longer."""
+
+    def committed(self) -> None:
+        """A transaction was committed and its files are as they were."""
 
     def tidy(self, connection: Connection, idle: bool) -> None:
         """About once a second, between transactions; opens its own."""
@@ -248,12 +251,14 @@ class Writer:
         if not group:
             return
         try:
+            self._chores.check_files(self._connection)  # what is refused is nowhere
             try:
                 self._attempt(group, careful=False)
             except _SpoiltError:
                 self._roll_back()
                 self._attempt(group, careful=True)
-            self._chores.check_files(self._connection)
+            self._chores.check_files(self._connection)  # nor is acknowledged what went elsewhere meanwhile
+            self._chores.committed()
         except EnhancedMemoryError as error:
             for job in group:
                 job.result, job.error = None, error
