@@ -55,6 +55,9 @@ _LOAD_REST_AFTER_S: Final = 1.0
 """When the operations that nobody asked for yet are loaded: not in the first instants, in which clients that waited for
 a restart all ask at once; and not when they are asked for, since an update may have replaced the files by then."""
 
+_LOOK_EVERY_S: Final = 5.0
+"""How often the daemon looks whether it can still be reached."""
+
 _STACK_BYTES: Final = 1024 * 1024
 """Stack of a thread. A request needs a few dozen kilobytes: messages nest 64 levels at most."""
 
@@ -118,7 +121,7 @@ def run(settings: Settings) -> None:
                 _start_watchdog(service)
                 garbage.IdleCollections(lambda: service.tally.noted).start()
                 _load_rest_soon()
-                bell.wait()
+                _wait(bell, None if retake is None else settings)
         log.info("ending: requests that were begun have %g s", DRAIN_S)
         systemd.notify("STOPPING=1")
         service.begin_shutdown()
@@ -128,6 +131,22 @@ def run(settings: Settings) -> None:
         listener.close()
         bell.be_silent()
     log.info("ended")
+
+
+def _wait(bell: _Bell, settings: Settings | None) -> None:
+    """Wait until the bell rings, or until at two looks the folders of the database and the socket were gone.
+
+    Nobody can reach a daemon then, nor find what it writes, as when a folder that it was tried in is removed. Without
+    `settings` the socket is somebody else's, and so is the end.
+    """
+    looks = 0
+    while not bell.wait(None if settings is None else _LOOK_EVERY_S):
+        assert settings is not None
+        folders = (os.path.dirname(os.path.realpath(path)) for path in (settings.db_path, settings.socket_path))
+        looks = 0 if any(map(os.path.exists, folders)) else looks + 1
+        if looks == 2:
+            log.error("the folders of the database and of the socket were removed: nobody can reach this daemon")
+            return
 
 
 def _prepare_process(settings: Settings) -> None:

@@ -7,6 +7,7 @@ import json
 import os
 import random
 import resource
+import shutil
 import signal
 import socket
 import sqlite3
@@ -161,6 +162,15 @@ def test_a_socket_removed_under_the_daemon_is_there_again(start_daemon: StartDae
     assert stat.S_IMODE(daemon.socket_path.lstat().st_mode) == 0o600
     assert daemon.end(signal.SIGTERM) == 0
     assert not daemon.socket_path.exists()
+
+
+def test_a_daemon_whose_folders_were_removed_ends(start_daemon: StartDaemon, short_folder: Path) -> None:
+    folder = short_folder / "tried"
+    folder.mkdir()
+    daemon = start_daemon(db=folder / "memory.db", socket_path=folder / "memory.sock")
+    shutil.rmtree(folder)
+    assert daemon.process.wait(PATIENCE_S) == 0
+    assert not folder.exists()
 
 
 def test_a_second_daemon_is_refused_even_when_the_lock_beside_the_database_was_removed(
