@@ -41,6 +41,9 @@ MAX_TO_WORKER_BYTES: Final = 16 * 1024 * 1024
 MAX_NESTING: Final = 60
 """Levels within a result or an argument; the wire takes 64, and a reply adds some of its own."""
 
+MAX_CONTAINERS: Final = 199_900
+"""Lists and dicts in a result or in arguments; the wire takes 200,000, and a reply adds some of its own."""
+
 MAX_MESSAGE_CHARS: Final = 500
 """Text of an error that the code raised."""
 

@@ -10,9 +10,9 @@ import datetime
 import json
 import math
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from json.encoder import encode_basestring
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from enhanced_memory.sandbox import limits
 
@@ -22,6 +22,7 @@ _MAX_INTEGER_BITS: Final = 3_300
 _LISTS: Final[tuple[type[Iterable[Any]], ...]] = (
     list, tuple, deque, range, type({}.keys()), type({}.values()), type({}.items()),
 )  # fmt: skip
+_Item = TypeVar("_Item")
 _MOMENTS: Final = (datetime.datetime, datetime.date, datetime.time)
 
 
@@ -36,7 +37,8 @@ def to_plain(value: Any, what: str, max_bytes: int) -> Any:
     text; numbers and dates as keys their text. `what` names the value in errors.
 
     Raises: NotPlain: something else in it, a number that is not finite or too large, half a surrogate pair, more
-            than MAX_NESTING levels (a list that contains itself), or more than `max_bytes` bytes of JSON.
+            than MAX_NESTING levels (a list that contains itself), more than MAX_CONTAINERS lists and dicts, or more
+            than `max_bytes` bytes of compact JSON.
     """
     return _Converter(what, max_bytes).convert(value, 0)
 
@@ -46,24 +48,22 @@ class _Converter:
         self.what = what
         self.max_bytes = max_bytes
         self.left = max_bytes
+        self.containers = 0
 
     def convert(self, value: Any, depth: int) -> Any:
         """`value` as JSON data, its bytes taken from the budget."""
         if depth > limits.MAX_NESTING:
             raise NotPlain(f"{self.what} is nested deeper than {limits.MAX_NESTING} levels")
-        self.spend(1)  # what stands between it and the next
         if isinstance(value, str):
             return self.text(value)
         if value is None or isinstance(value, (bool, int, float)):
             return self.number(value)
         if isinstance(value, dict):
-            self.spend(2)
-            return {self.key(key): self.convert(item, depth + 1) for key, item in value.items()}
+            return {self.key(key): self.convert(item, depth + 1) for key, item in self.items(value.items())}
         if isinstance(value, (set, frozenset)):
             value = _in_order(value)
         if isinstance(value, _LISTS):
-            self.spend(2)
-            return [self.convert(item, depth + 1) for item in value]
+            return [self.convert(item, depth + 1) for item in self.items(value)]
         if isinstance(value, _MOMENTS):
             return self.text(value.isoformat())
         raise NotPlain(
@@ -71,12 +71,26 @@ class _Converter:
             " (text, numbers, booleans, None, lists, dicts)"
         )
 
+    def items(self, container: Iterable[_Item]) -> Iterator[_Item]:
+        """What is in a list or dict; its brackets and commas are taken from the budget."""
+        self.containers += 1
+        if self.containers > limits.MAX_CONTAINERS:
+            raise NotPlain(f"{self.what} has more than {limits.MAX_CONTAINERS:,} lists and dicts")
+        self.spend(2)
+        for number, item in enumerate(container):
+            if number:
+                self.spend(1)
+            yield item
+
     def key(self, key: Any) -> str:
         if key is not None and not isinstance(key, (str, bool, int, float, *_MOMENTS)):
             raise NotPlain(f"{self.what} has a key of type {type(key).__name__}; keys are text")
         plain = self.convert(key, 0)
-        self.spend(2)
-        return plain if isinstance(plain, str) else json.dumps(plain)
+        self.spend(1)  # the colon
+        if isinstance(plain, str):
+            return plain
+        self.spend(2)  # the quotes
+        return json.dumps(plain)
 
     def number(self, value: float | None) -> float | None:
         if isinstance(value, int) and value.bit_length() > _MAX_INTEGER_BITS:

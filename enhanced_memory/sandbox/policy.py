@@ -440,7 +440,7 @@ _GUARDS: Final[Mapping[str, Any]] = {
 
 
 class Printed:
-    """What the code printed: one text for all its functions, cut at `max_bytes`.
+    """What the code printed: one text for all its functions, cut at `max_bytes` bytes of UTF-8.
 
     (RestrictedPython's own collector is one per function and has no bound.)
     """
@@ -449,6 +449,8 @@ class Printed:
         self._max_bytes = max_bytes
         self._left = max_bytes
         self._pieces: list[str] = []
+        self._beyond = ""
+        """What did not fit: its first two characters tell whether it is more than the end of a line."""
 
     def __call__(self, _: object) -> Printed:
         """The collector for another function of the code: the same."""
@@ -468,18 +470,18 @@ class Printed:
         self._add(end)
 
     def _add(self, text: str) -> None:
-        if self._left < 0:
+        if len(self._beyond) > 1:
             return
         data = text[: self._left + 1].encode(errors="replace")  # half a surrogate pair fits in no answer
         kept = data[: self._left].decode(errors="ignore")
         self._pieces.append(kept)
-        self._left -= len(data)
-        if self._left < 0:
-            self._pieces.append(f"\n[cut at {self._max_bytes:,} bytes]")
+        self._beyond += text[len(kept) : len(kept) + 2]
+        self._left = 0 if self._beyond else self._left - len(data)
 
     def text(self) -> str:
-        """All of it, with a mark at the end where it was cut."""
-        return "".join(self._pieces)
+        """All of it, with a mark at the end where it was cut: where more than the last line's end did not fit."""
+        mark = "" if self._beyond in ("", "\n") else f"\n[cut at {self._max_bytes:,} bytes]"
+        return "".join(self._pieces) + mark
 
 
 def make_globals(names: Mapping[str, Any], printed: Printed) -> dict[str, Any]:

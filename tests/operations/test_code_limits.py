@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from enhanced_memory import wire
 from enhanced_memory.service.dispatcher import MemoryDBService
 from tests.conftest import PROMPTLY_S
 
@@ -55,17 +56,57 @@ def test_reading_many_entities_is_no_writing(ask: Ask) -> None:
     assert ask("execute_code", code=code)["result"] == "read"
 
 
-def test_a_result_of_a_mebibyte_fits_and_one_byte_more_does_not(ask: Ask) -> None:
-    most = 1024 * 1024 - 3  # as JSON: two quotes, and what stands between values
-    assert ask("execute_code", code=f"result = 'x' * {most}")["result"] == "x" * most
-    reply = ask("execute_code", code=f"result = 'x' * {most + 1}")
+@pytest.mark.parametrize(
+    ("code", "others"),
+    [
+        ("result = 'x' * {}", '""'),
+        ("result = 'é\\n' + 'x' * {}", '"é\\n"'),
+        ("result = [1, 2.5, None, [], (), {{}}, [True], 'x' * {}]", '[1,2.5,null,[],[],{},[true],""]'),
+        (
+            "result = {{'x' * {}: 1, 'b': {{'c': {{1, 2}}}}, 3: 4, None: range(0)}}",
+            '{"":1,"b":{"c":[1,2]},"3":4,"null":[]}',
+        ),
+    ],
+)
+def test_a_result_of_a_mebibyte_fits_and_one_byte_more_does_not(code: str, others: str, ask: Ask) -> None:
+    most = 1024 * 1024 - len(others.encode())
+    result = ask("execute_code", code=code.format(most))["result"]
+    assert len(wire.encode(result)) == 1024 * 1024 + len("\n")
+    reply = ask("execute_code", code=code.format(most + 1))
     assert (reply["code"], reply["error"]) == ("sandbox_error", "ResultError: result is larger than 1,048,576 bytes")
 
 
-def test_sixty_four_kibibytes_are_printed_whole_and_more_is_cut_and_marked(ask: Ask) -> None:
-    assert ask("execute_code", code="print('x' * 65535)")["stdout"] == "x" * 65535 + "\n"
-    stdout = ask("execute_code", code="print('x' * 65536)")["stdout"]
+def test_a_result_of_very_many_lists_fits_or_is_refused_in_words_of_its_own(ask: Ask) -> None:
+    assert ask("execute_code", code="result = [[]] * 199_000")["result"] == [[]] * 199_000
+    reply = ask("execute_code", code="result = [[]] * 201_000")
+    assert reply["code"] == "sandbox_error"
+    assert reply["error"] == "ResultError: result has more than 199,900 lists and dicts"
+
+
+@pytest.mark.parametrize("code", ["print('x' * 65535)", "for _ in range(32768):\n    print('x')", "print('é' * 32767)"])
+def test_sixty_four_kibibytes_are_printed_whole(code: str, ask: Ask) -> None:
+    stdout = ask("execute_code", code=code)["stdout"]
+    assert 65535 <= len(stdout.encode()) <= 65536
+    assert set(stdout) <= set("xé\n")
+    assert stdout.endswith("\n")
+
+
+@pytest.mark.parametrize(
+    "code", ["print('x' * 65536, end='')", "print('x' * 65536)", "print('x' * 65536); print(end='')"]
+)
+def test_a_line_end_alone_is_not_told_as_cut(code: str, ask: Ask) -> None:
+    assert ask("execute_code", code=code)["stdout"] == "x" * 65536
+
+
+@pytest.mark.parametrize("more", ["print('x')", "print()", "print('', '')", "print('é', end='')", "print(end='\\r')"])
+def test_whatever_is_printed_beyond_sixty_four_kibibytes_is_cut_and_marked(more: str, ask: Ask) -> None:
+    stdout = ask("execute_code", code=f"print('x' * 65536)\n{more}")["stdout"]
     assert stdout == "x" * 65536 + "\n[cut at 65,536 bytes]"
+
+
+def test_half_a_character_is_cut_whole_and_nothing_behind_it_takes_its_place(ask: Ask) -> None:
+    stdout = ask("execute_code", code="print('x' * 65535 + 'é', end='')\nprint('y', end='')")["stdout"]
+    assert stdout == "x" * 65535 + "\n[cut at 65,536 bytes]"
 
 
 def test_two_hundred_mebibytes_fit_and_three_hundred_do_not(ask: Ask) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import pytest
@@ -32,16 +31,20 @@ def test_json_data_stays_as_it_is(data: Any) -> None:
     assert to_plain(data, "x", MILLION) == data
 
 
-@given(json_data, st.integers(0, 300))
-def test_what_passes_fits_and_what_does_not_fit_does_not_pass(data: Any, most: int) -> None:
-    try:
-        plain = to_plain(data, "x", most)
-    except NotPlain:
-        # A few bytes more are counted than are written: one a value or list, for what stands between it and the next.
-        values = sum(map(json.dumps(data).count, ",:[{")) + 2
-        assert len(wire.encode({"x": data})) - len(b'{"x":}\n') + values > most
-    else:
-        assert len(wire.encode({"x": plain})) - len(b'{"x":}\n') <= most
+@given(json_data)
+def test_what_fits_to_the_byte_passes_and_one_byte_more_does_not(data: Any) -> None:
+    size = len(wire.encode({"x": data})) - len(b'{"x":}\n')
+    assert to_plain(data, "x", size) == data
+    with pytest.raises(NotPlain, match=f"x is larger than {size - 1:,} bytes"):
+        to_plain(data, "x", size - 1)
+
+
+@given(st.dictionaries(st.none() | st.booleans() | st.integers() | st.dates(), json_data, max_size=1))
+def test_keys_that_become_text_count_as_that_text(data: dict[Any, Any]) -> None:
+    size = len(wire.encode(to_plain(data, "x", MILLION))) - len(b"\n")
+    to_plain(data, "x", size)
+    with pytest.raises(NotPlain):
+        to_plain(data, "x", size - 1)
 
 
 @pytest.mark.parametrize(
