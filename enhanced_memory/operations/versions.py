@@ -165,7 +165,7 @@ def memory_revert(
     version=3)
 
     Nothing is lost: the replaced state stays in the history. The name stays as it is now. A deleted entity comes back
-    with its relations whose other end still lives; the others are told.
+    with its relations whose other end lives; the others are told, and come back with that end.
 
     Raises: NotFound: no such entity or version. AlreadyExists: another entity has its name now.
     """

@@ -100,6 +100,38 @@ def test_a_deleted_entity_comes_back_with_relations_whose_other_end_lives(ask: A
     assert {r["name"] for r in ask("search_nodes", query="oboe")["results"]} == {"Ann", "Bob"}
 
 
+@pytest.mark.parametrize("first", ["Ann", "Bob"])
+def test_a_relation_of_two_deleted_entities_comes_back_with_the_second_of_them(
+    ask: Any, remember: Any, first: str
+) -> None:
+    second = "Bob" if first == "Ann" else "Ann"
+    for name in ("Ann", "Bob"):
+        remember(name, f"{name} plays the oboe")
+    edges = [{"from": "Ann", "to": "Bob", "relationType": "knows", "strength": 0.4}]
+    ask("create_relations", relations=edges)
+    for name in ("Ann", "Bob"):
+        ask("delete_entities", entityNames=[name])
+    assert ask("memory_revert", entity_name=first, version=1)["restored_relations"] == []
+    assert ask("read_graph")["relations"] == []
+    assert ask("memory_revert", entity_name=second, version=1)["restored_relations"] == edges
+    assert ask("read_graph")["relations"] == edges
+
+
+def test_a_relation_that_was_ended_by_itself_does_not_come_back_with_its_ends(ask: Any, remember: Any) -> None:
+    for name in ("Ann", "Bob"):
+        remember(name, f"{name} plays the oboe")
+    edges = [{"from": "Ann", "to": "Bob", "relationType": "knows"}]
+    ask("create_relations", relations=edges)
+    ask("delete_entities", entityNames=["Ann"])
+    ask("memory_revert", entity_name="Ann", version=1)
+    ask("delete_relations", relations=edges)
+    for name in ("Ann", "Bob"):
+        ask("delete_entities", entityNames=[name])
+    for name in ("Ann", "Bob"):
+        assert ask("memory_revert", entity_name=name, version=1)["restored_relations"] == []
+    assert ask("read_graph")["relations"] == []
+
+
 @pytest.mark.parametrize(
     ("method", "params"),
     [

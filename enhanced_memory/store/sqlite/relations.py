@@ -124,13 +124,22 @@ class SQLiteRelations:
         return [row[0] for row in rows.fetchall()]
 
     def restore(self, entity_id: int, ended_at: str) -> tuple[list[Edge], list[Edge]]:
-        """Make the relations again that ended with the entity's deletion; those made, and those whose end is gone."""
+        """Make the relations again that ended with the entity's deletion; those made, and those whose end is gone.
+
+        One that had ended before, with the deletion of its other end, is made too where that end is back.
+        """
         rows = self._scope.connection.execute(
             "SELECT r.id, a.name, b.name, r.relation_type, r.strength, r.metadata, a.id, b.id,"
             " a.deleted_at IS NULL AND b.deleted_at IS NULL"
             " FROM relations r JOIN entities a ON a.id = r.from_entity_id JOIN entities b ON b.id = r.to_entity_id"
-            " WHERE r.deleted_at = ? AND (r.from_entity_id = ? OR r.to_entity_id = ?) ORDER BY r.id",
-            (ended_at, entity_id, entity_id),
+            " WHERE r.id IN (SELECT id FROM relations WHERE from_entity_id = :entity"
+            " UNION ALL SELECT id FROM relations WHERE to_entity_id = :entity) AND (r.deleted_at = :ended OR"
+            " a.deleted_at IS NULL AND b.deleted_at IS NULL AND"
+            " EXISTS (SELECT 1 FROM versions v WHERE v.entity_id IN (r.from_entity_id, r.to_entity_id)"
+            " AND v.created_at = r.deleted_at AND v.action = 'deleted') AND NOT EXISTS (SELECT 1"
+            " FROM relations l WHERE l.from_entity_id = r.from_entity_id AND l.to_entity_id = r.to_entity_id"
+            " AND l.relation_type = r.relation_type AND coalesce(l.deleted_at, '~') > r.deleted_at)) ORDER BY r.id",
+            {"entity": entity_id, "ended": ended_at},
         ).fetchall()
         made: list[Edge] = []
         lost: list[Edge] = []
