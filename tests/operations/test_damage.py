@@ -20,6 +20,8 @@ from enhanced_memory.service.dispatcher import MemoryDBService
         "UPDATE entities SET relevance_score = 'high' WHERE name = 'bad'",
         "UPDATE entities SET relevance_score = 9e999 WHERE name = 'bad'",
         "UPDATE entities SET current_version = 999 WHERE name = 'bad'",
+        "UPDATE entities SET entity_type = x'ff' WHERE name = 'bad'",
+        "UPDATE entities SET source_session = x'ff' WHERE name = 'bad'",
         "UPDATE relations SET metadata = '{bad'",
         "UPDATE relations SET metadata = '[1]'",
     ],
@@ -49,6 +51,19 @@ def test_a_damaged_row_hides_no_other_and_can_be_purged(
     ask("delete_entities", entityNames=["bad"])
     assert ask("purge_entities", entityNames=["bad"], confirm=True)["purged"] == ["bad"]
     assert ask("search_nodes", query="zebra")["count"] == 1
+
+
+def test_a_name_of_bytes_hides_no_other(service: MemoryDBService, ask: Any, remember: Any) -> None:
+    remember("good", "zebra stripes")
+    remember("bad", "zebra hooves")
+    with sqlite3.connect(service.settings.db_path) as db:
+        db.execute("UPDATE entities SET name = x'62ff' WHERE name = 'bad'")
+    results = {result["name"]: result.get("code") for result in ask("search_nodes", query="zebra")["results"]}
+    assert results == {"good": None, "b\ufffd": "corrupt"}
+    assert {entity["name"] for entity in ask("read_graph")["entities"]} == {"good", "b\ufffd"}
+    assert ask("export_graph")["success"]
+    assert ask("detect_memory_conflicts")["success"]
+    assert ask("verify_database")["problems"]
 
 
 @pytest.mark.parametrize("version", [2**53 + 1, 2**63, 2**200])

@@ -503,8 +503,12 @@ class SQLiteEntities:
         return Statistics(
             entities=entities,
             relations=relations,
-            by_type=dict(
-                execute(f"SELECT entity_type, count(*) {live} GROUP BY entity_type ORDER BY 2 DESC, 1", number)
+            by_type=dict(  # of one that another program wrote as bytes its hexadecimal digits
+                execute(
+                    "SELECT iif(typeof(entity_type) = 'blob', hex(entity_type), entity_type), count(*)"
+                    f" {live} GROUP BY entity_type ORDER BY 2 DESC, 1",
+                    number,
+                )
             ),
             by_tier=tiers,
             original_bytes=original,

@@ -46,6 +46,7 @@ _T = TypeVar("_T")
 
 _UNKNOWN_TIME = "1970-01-01T00:00:00.000000Z"
 _BAD_COLUMNS = "its times or its relevance are not as they were written"
+_BYTES = "it has bytes where a text belongs"
 
 
 class _Kept(Generic[_T]):
@@ -133,6 +134,8 @@ class Rows:
         created, updated, confirmed = map(as_stamp, (row[9], row[10], row[8]))
         if None in (created, updated) or not _is_share(row[6]) or (confirmed is None and row[8] is not None):
             unpacked, damage = Unpacked((), None), _BAD_COLUMNS
+        if bytes in map(type, row[:9]):
+            unpacked, damage, row = Unpacked((), None), _BYTES, _spelled(row)
         return Outline(
             id=row[0],
             namespace=self._namespaces[row[1]],
@@ -163,6 +166,8 @@ class Rows:
         confirmed = as_stamp(row[10])
         if None in times or not _is_share(row[6]) or (confirmed is None and row[10] is not None):
             unpacked, damage = Unpacked((), None), _BAD_COLUMNS
+        if bytes in map(type, (*row[:20], *row[21:])):
+            unpacked, damage, row = Unpacked((), None), _BYTES, _spelled(row)
         return Entity(
             id=row[0],
             namespace=row[1],
@@ -191,6 +196,11 @@ class Rows:
             slots=unpacked.slots,
             damage=damage,
         )
+
+
+def _spelled(row: _Row) -> _Row:
+    """The row with text in the place of bytes, so that what is told of it can be told."""
+    return tuple(value.decode(errors="replace") if isinstance(value, bytes) else value for value in row)
 
 
 def _is_share(value: object) -> bool:
